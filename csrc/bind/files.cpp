@@ -1,0 +1,7 @@
+#include "bind/bind.hpp"
+
+namespace dnabert::bind {
+
+void bind_files(py::module_&) {}
+
+}  // namespace dnabert::bind
