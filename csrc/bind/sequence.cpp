@@ -72,6 +72,16 @@ py::tuple py_distinct(const Array<uint16_t>& ids, const Array<int32_t>& cu_seqle
     return py::make_tuple(Array<int32_t>(static_cast<py::ssize_t>(first.size()), first.data()), inverse);
 }
 
+void py_copy_spans(const Array<uint8_t>& bases, const Array<int64_t>& starts, const Array<int64_t>& ends,
+                   Array<uint8_t> out) {
+    const auto from = view(bases, "bases");
+    const auto begin = view(starts, "starts");
+    const auto end = view(ends, "ends");
+    const auto to = fill(out, "out");
+    py::gil_scoped_release release;
+    copy_spans(from, begin, end, to);
+}
+
 void py_edit_windows(const Array<uint8_t>& bases, const Array<int64_t>& offsets, const Array<int64_t>& at,
                      const Array<int64_t>& deleted, const Array<uint8_t>& alt, const Array<int64_t>& alt_offsets,
                      const Array<int64_t>& length, Array<uint8_t> out, int threads) {
@@ -164,6 +174,8 @@ void bind_tokens(py::module_& m) {
 }
 
 void bind_alleles(py::module_& m) {
+    m.def("copy_spans", &py_copy_spans, array("bases"), array("starts"), array("ends"), array("out"),
+          "Write bases[starts[i]:ends[i]] end to end.");
     m.def("edit_windows", &py_edit_windows, array("bases"), array("offsets"), array("at"), array("deleted"),
           array("alt"), array("alt_offsets"), array("length"), array("out"), threads_arg(),
           "Write span[:at] + alt + span[at+deleted:], cut or filled with N to length, for each span.");

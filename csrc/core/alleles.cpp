@@ -40,6 +40,20 @@ void Strings::check(const char* what) const {
         fail(std::string("the offsets of ") + what + " must ascend from 0 to the number of bytes");
 }
 
+void copy_spans(std::span<const uint8_t> bases, std::span<const int64_t> starts, std::span<const int64_t> ends,
+                std::span<uint8_t> out) {
+    check_sizes(starts.size() == ends.size(), "copy_spans");
+    int64_t total = 0;
+    for (size_t i = 0; i < starts.size(); ++i) {
+        if (starts[i] < 0 || ends[i] < starts[i] || ends[i] > std::ssize(bases))
+            fail("span " + std::to_string(i) + " lies outside the bases");
+        total += ends[i] - starts[i];
+    }
+    if (total != std::ssize(out)) fail("the output of copy_spans must have the total length of the spans");
+    uint8_t* to = out.data();
+    for (size_t i = 0; i < starts.size(); ++i) to = std::copy(bases.data() + starts[i], bases.data() + ends[i], to);
+}
+
 void edit_windows(const Strings& spans, std::span<const int64_t> at, std::span<const int64_t> deleted,
                   const Strings& alt, std::span<const int64_t> length, std::span<uint8_t> out, int threads) {
     spans.check("the spans");

@@ -19,6 +19,10 @@ struct Strings {
     }
 };
 
+/// out = bases[starts[i], ends[i]) end to end; spans may overlap and come in any order. `out` has their total length.
+void copy_spans(std::span<const uint8_t> bases, std::span<const int64_t> starts, std::span<const int64_t> ends,
+                std::span<uint8_t> out);
+
 /// Row i of `out`: span[:at] + alt + span[at+deleted:], cut to length[i], filled with N on the right where short. Bytes
 /// are copied as they are. `out` has sum(length) bytes; at must lie in the span, deleted may reach beyond its end.
 void edit_windows(const Strings& spans, std::span<const int64_t> at, std::span<const int64_t> deleted,

@@ -1,0 +1,50 @@
+"""The C++ core. Arrays are one-dimensional, contiguous, of exactly the dtype given; outputs are the caller's."""
+
+from .seq.types import F32, F64, I32, I64, U8, U16
+
+# k-mers, rows, distinct pieces, alleles, tracks
+
+def kmer_ids(bases: U8, k: int, out: U16, reverse: bool, threads: int = 1, level: str = "auto") -> None: ...
+def row_sizes(lengths: I64, k: int, piece: int = 510) -> tuple[int, int]: ...
+def rows(
+    bases: U8,
+    starts: I64,
+    ends: I64,
+    reverse: U8,
+    k: int,
+    piece: int,
+    cu_seqlens: I32,
+    owner: I32,
+    ids: U16,
+    threads: int = 1,
+) -> None: ...
+def gather_rows(ids: U16, cu_seqlens: I32, which: I32) -> tuple[U16, I32]: ...
+def distinct(ids: U16, cu_seqlens: I32) -> tuple[I32, I32]: ...
+def copy_spans(bases: U8, starts: I64, ends: I64, out: U8) -> None: ...
+def edit_windows(
+    bases: U8,
+    offsets: I64,
+    at: I64,
+    deleted: I64,
+    alt: U8,
+    alt_offsets: I64,
+    length: I64,
+    out: U8,
+    threads: int = 1,
+) -> None: ...
+def match_reference(bases: U8, offsets: I64, ref: U8, ref_offsets: I64, out: U8) -> None: ...
+def trim(ref: U8, ref_offsets: I64, alt: U8, alt_offsets: I64, prefix: I32, suffix: I32) -> None: ...
+def left_align(
+    flank: U8,
+    flank_offsets: I64,
+    ref: U8,
+    ref_offsets: I64,
+    alt: U8,
+    alt_offsets: I64,
+    shift: I64,
+    hit_edge: U8,
+) -> None: ...
+def reverse_complement(bases: U8, offsets: I64, out: U8) -> None: ...
+def overlap_add(starts: I64, ends: I64, scores: F32, origin: int, sums: F64, counts: I32) -> None: ...
+def cpu_features() -> dict[str, bool]: ...
+def kmer_level() -> str: ...

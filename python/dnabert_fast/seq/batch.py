@@ -1,0 +1,216 @@
+"""Windows of bases, and the same as packed tokens. Knows nothing of genomes, files or networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import overload
+
+import numpy as np
+
+from .. import _core
+from ..errors import DnabertError
+from .types import I32, I64, U8, U16, Bool
+
+__all__ = [
+    "PIECE",
+    "Distinct",
+    "TokenBatch",
+    "Windows",
+    "cut",
+    "distinct",
+    "kmer_ids",
+    "reverse_complement",
+    "tokenize",
+    "tokenize_spans",
+]
+
+PIECE = 510
+"""k-mers a piece holds at most: 512 positions less [CLS] and [SEP]."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Strings of bases end to end: bases u8[B], offsets i64[n+1]; window i is bases[offsets[i]:offsets[i+1]].
+
+    `windows[i]` is window i as bytes, `windows[a:b]` that part (a view), `len(windows)` is n.
+    """
+
+    bases: U8
+    offsets: I64
+
+    @staticmethod
+    def from_strings(strings: Iterable[str | bytes]) -> Windows:
+        """One window a string; DnabertError where one holds a character that is not ASCII."""
+        encoded = [_ascii(string, i) for i, string in enumerate(strings)]
+        return Windows(
+            np.frombuffer(b"".join(encoded), np.uint8), _offsets(np.fromiter(map(len, encoded), np.int64, len(encoded)))
+        )
+
+    @staticmethod
+    def from_matrix(matrix: U8) -> Windows:
+        """One window a row of u8[n, length]."""
+        n, length = matrix.shape
+        return Windows(np.ascontiguousarray(matrix).reshape(-1), np.arange(n + 1, dtype=np.int64) * length)
+
+    @staticmethod
+    def from_spans(bases: U8, starts: I64, ends: I64) -> Windows:
+        """A copy of bases[starts[i]:ends[i]] for every i; spans may overlap and come in any order."""
+        offsets = _offsets(ends - starts)
+        out = np.empty(offsets[-1], np.uint8)
+        _core.copy_spans(np.ascontiguousarray(bases), _i64(starts), _i64(ends), out)
+        return Windows(out, offsets)
+
+    @staticmethod
+    def concatenate(parts: Sequence[Windows]) -> Windows:
+        """The windows of all parts, in order."""
+        if not parts:
+            return Windows(np.empty(0, np.uint8), np.zeros(1, np.int64))
+        return Windows(
+            np.concatenate([part.bases for part in parts]), _offsets(np.concatenate([part.lengths for part in parts]))
+        )
+
+    @property
+    def lengths(self) -> I64:
+        """Bases of each window, i64[n]."""
+        return np.diff(self.offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+    @overload
+    def __getitem__(self, index: slice) -> Windows: ...
+    def __getitem__(self, index: int | slice) -> bytes | Windows:
+        if isinstance(index, slice):
+            first, last, step = index.indices(len(self))
+            if step != 1:
+                raise ValueError(f"windows are sliced with step 1, not {step}; use take")
+            offsets = self.offsets[first : max(first, last) + 1]
+            return Windows(self.bases[offsets[0] : offsets[-1]], offsets - offsets[0])
+        row = range(len(self))[index]
+        return self.bases[self.offsets[row] : self.offsets[row + 1]].tobytes()
+
+    def take(self, rows: I64 | I32 | Bool) -> Windows:
+        """Copies of these windows, in the order of `rows` (numbers, or a mask bool[n])."""
+        return Windows.from_spans(self.bases, self.offsets[:-1][rows], self.offsets[1:][rows])
+
+    def skip(self, left: I64, right: I64 | int = 0) -> Windows:
+        """The windows without their first left[i] and last right[i] bases."""
+        return Windows.from_spans(self.bases, self.offsets[:-1] + left, self.offsets[1:] - right)
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """Windows as a network sees them, packed, never padded.
+
+    ids u16[T]; cu_seqlens i32[m+1]: piece j is ids[cu_seqlens[j]:cu_seqlens[j+1]], [CLS], up to 510 ids, [SEP];
+    owner i32[m]: the window that piece j belongs to, ascending as `tokenize` makes it. `len(batch)` is m.
+    """
+
+    ids: U16
+    cu_seqlens: I32
+    owner: I32
+
+    @property
+    def lengths(self) -> I32:
+        """Tokens of each piece with [CLS] and [SEP], i32[m]."""
+        return np.diff(self.cu_seqlens)
+
+    def __len__(self) -> int:
+        return len(self.owner)
+
+    def pieces_per_window(self, n_windows: int) -> I64:
+        """Pieces of each of n windows, i64[n_windows]."""
+        return np.bincount(self.owner, minlength=n_windows).astype(np.int64)
+
+    def take(self, pieces: I64 | I32) -> TokenBatch:
+        """Copies of these pieces, in the order given."""
+        which = np.ascontiguousarray(pieces, np.int32)
+        ids, cu_seqlens = _core.gather_rows(self.ids, self.cu_seqlens, which)
+        return TokenBatch(ids, cu_seqlens, self.owner[which])
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """The pieces of a batch that differ in content: group g is first seen as piece first[g] (i32[u], ascending), and
+    piece j is of group inverse[j] (i32[m])."""
+
+    first: I32
+    inverse: I32
+
+
+def kmer_ids(bases: U8, k: int, reverse: bool = False, threads: int = 1) -> U16:
+    """Token ids u16[max(0, n-k+1)] of the overlapping k-mers of bases u8[n]; 1 = [UNK] over any letter but ACGTU.
+
+    `reverse`: those of the reverse complement, in its own 5' -> 3' order. Any case.
+    """
+    out = np.empty(max(0, len(bases) - k + 1), np.uint16)
+    _core.kmer_ids(np.ascontiguousarray(bases), k, out, reverse, threads)
+    return out
+
+
+def tokenize(windows: Windows, k: int, reverse: bool | Bool = False, threads: int = 1) -> TokenBatch:
+    """Windows as packed pieces: ceil(k-mers / 510) a window, one empty piece [CLS] [SEP] for one shorter than k.
+
+    `reverse`: read as the reverse complement, all or those of bool[n].
+    """
+    return tokenize_spans(windows.bases, windows.offsets[:-1], windows.offsets[1:], reverse, k, threads)
+
+
+def tokenize_spans(bases: U8, starts: I64, ends: I64, reverse: bool | Bool, k: int, threads: int = 1) -> TokenBatch:
+    """Like `tokenize`, for windows bases[starts[i]:ends[i]] that may overlap."""
+    starts, ends = _i64(starts), _i64(ends)
+    backward = np.ascontiguousarray(np.broadcast_to(np.asarray(reverse, np.uint8), starts.shape))
+    pieces, tokens = _core.row_sizes(ends - starts, k, PIECE)
+    cu_seqlens, owner = np.empty(pieces + 1, np.int32), np.empty(pieces, np.int32)
+    ids = np.empty(tokens, np.uint16)
+    _core.rows(np.ascontiguousarray(bases), starts, ends, backward, k, PIECE, cu_seqlens, owner, ids, threads)
+    return TokenBatch(ids, cu_seqlens, owner)
+
+
+def distinct(batch: TokenBatch) -> Distinct:
+    """Which pieces of a batch are equal in content; groups in order of first appearance."""
+    return Distinct(*_core.distinct(batch.ids, batch.cu_seqlens))
+
+
+def cut(lengths: I32 | I64, max_tokens: int) -> list[slice]:
+    """Cut pieces of these lengths, in the order given, into batches of at most `max_tokens` tokens.
+
+    Each batch is as long as it can be; a piece longer than `max_tokens` is a batch of its own.
+    """
+    ends = np.cumsum(lengths, dtype=np.int64)
+    parts: list[slice] = []
+    first, done = 0, 0
+    while first < len(ends):
+        last = max(first + 1, int(np.searchsorted(ends, done + max_tokens, side="right")))
+        parts.append(slice(first, last))
+        first, done = last, int(ends[last - 1])
+    return parts
+
+
+def reverse_complement(windows: Windows) -> Windows:
+    """The reverse complement of each window; IUPAC codes too, case kept."""
+    out = np.empty_like(windows.bases)
+    _core.reverse_complement(np.ascontiguousarray(windows.bases), windows.offsets, out)
+    return Windows(out, windows.offsets)
+
+
+def _ascii(string: str | bytes, row: int) -> bytes:
+    if isinstance(string, bytes):
+        return string
+    try:
+        return string.encode("ascii")
+    except UnicodeEncodeError as error:
+        raise DnabertError(f"sequence {row + 1} holds {string[error.start]!r}; bases are ASCII letters") from None
+
+
+def _offsets(lengths: I64) -> I64:
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def _i64(values: I64) -> I64:
+    return np.ascontiguousarray(values, np.int64)
