@@ -1,0 +1,99 @@
+"""Files that appear under their final name only when they are whole. Knows no format."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from ..errors import DnabertError, FormatError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["WrittenAside", "writing"]
+
+_numbers = itertools.count()
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path (`*.partial`) in the folder of `path`; rename it to `path` when the block ends well.
+
+    Any exception, KeyboardInterrupt included, removes the temporary file and leaves what `path` was before; so does a
+    block that makes no file. Raises FormatError when the folder is missing or not writable, or when `path` is not a
+    regular file.
+    """
+    final = Path(path)
+    _check(final)
+    partial = final.with_name(f".{final.name}.{os.getpid()}-{next(_numbers)}.partial")
+    try:
+        yield partial
+        if not partial.exists():
+            return
+        with open(partial, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(partial, final)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _check(final: Path) -> None:
+    folder = final.parent
+    if final.is_dir():
+        raise FormatError(f"{final}: is a folder; give a file name for the output")
+    if not folder.exists():
+        raise FormatError(f"{final}: the folder {folder} does not exist; make it first")
+    if not folder.is_dir():
+        raise FormatError(f"{final}: {folder} is not a folder")
+    if final.exists() and not final.is_file():
+        raise FormatError(f"{final}: is not a regular file and cannot be replaced; choose another output")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise FormatError(f"{final}: the folder {folder} is not writable; choose another output")
+
+
+class WrittenAside:
+    """A sink of one file and its index, written aside; `with` publishes both when the block ends well, else neither.
+
+    A subclass writes to `self.partial`, completes it in `_finish` and lets go of it in `_abandon`.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._stack = ExitStack()
+        self.partial = self._stack.enter_context(writing(path))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        if error is not None:
+            self._let_go()
+            self._stack.__exit__(kind, error, trace)
+            return
+        with ExitStack() as afterwards, self._stack:
+            try:
+                self._finish(afterwards)
+            except BaseException:
+                self._let_go()
+                raise
+
+    def _let_go(self) -> None:
+        # A disk that is full fails again when files are closed; the first error is the one to show.
+        with suppress(DnabertError, OSError):
+            self._abandon()
+
+    def _finish(self, afterwards: ExitStack) -> None:
+        """Complete the file at `self.partial`; what is entered into `afterwards` (an index) is published after it."""
+        raise NotImplementedError
+
+    def _abandon(self) -> None:
+        """Let go of the file at `self.partial`, which is about to be removed; may follow a failed `_finish`."""
+        raise NotImplementedError

@@ -1,0 +1,72 @@
+"""Tables as tab-separated text, plain or BGZF with a tabix index. Knows nothing of what the columns mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..seq.table import format_table
+from .atomic import WrittenAside
+from .bgzf import TabixColumns, open_bytes, publish_index
+from .columns import packed
+
+if TYPE_CHECKING:
+    from ..engine.protocols import Column
+    from ..seq.types import F32, I64, U8
+
+__all__ = ["TsvSink"]
+
+
+class TsvSink(WrittenAside):
+    """Rows of a table as text, under one line of column names; missing floats (NaN) are ".".
+
+    Columns are (name, kind) with kind "str", "int" or "float" (6 significant digits). A name that ends in .gz makes it
+    BGZF, a block a unit; then `index` (its `skip` is set here) says which columns tabix indexes. The title line of a
+    .bed file begins with "#". `unsorted` is set when rows out of order left the file without the index.
+    """
+
+    def __init__(self, path: str | Path, columns: Sequence[tuple[str, str]], index: TabixColumns | None = None) -> None:
+        super().__init__(path)
+        self.unsorted = False
+        self._columns = len(columns)
+        self._kinds = [kind for _, kind in columns]
+        self._compressed = self.path.suffix == ".gz"
+        self._index = index
+        self._comment = ".bed" in self.path.suffixes
+        self._file = open_bytes(self.partial, self.path, compressed=self._compressed)
+        title = ("#" if self._comment else "") + "\t".join(name for name, _ in columns) + "\n"
+        self._file.write(np.frombuffer(title.encode(), np.uint8))
+
+    def write(self, columns: Sequence[Column]) -> None:
+        """Write the rows of a unit."""
+        if len(columns) != self._columns:
+            raise ValueError(f"{len(columns)} columns do not fit a table of {self._columns}")
+        exact = [_exact(column, kind) for column, kind in zip(columns, self._kinds, strict=True)]
+        self._file.write(format_table(exact))
+        self._file.end_unit()
+
+    def _finish(self, afterwards: ExitStack) -> None:
+        self._file.close()
+        if self._compressed and self._index is not None:
+            skip = 0 if self._comment else 1
+            layout = TabixColumns(self._index.seq, self._index.start, self._index.end, self._index.zero_based, skip)
+            self.unsorted = not publish_index(self.partial, self.path, layout, afterwards)
+
+    def _abandon(self) -> None:
+        self._file.close()
+
+
+def _exact(column: Column, kind: str) -> tuple[U8, I64] | I64 | F32:
+    """A column in the one dtype of its kind."""
+    if kind == "int":
+        return np.ascontiguousarray(column, np.int64)
+    if kind == "float":
+        return np.ascontiguousarray(column, np.float32)
+    if isinstance(column, tuple):
+        return column
+    strings: Sequence[str] = column  # type: ignore[assignment]  # the kind says so
+    return packed(strings)
