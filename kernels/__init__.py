@@ -1,0 +1,3 @@
+"""Operations of the encoder on tensors. Knows nothing of DNA, files or models."""
+
+from __future__ import annotations

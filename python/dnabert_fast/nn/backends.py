@@ -1,0 +1,85 @@
+"""Which implementation of the operations runs, and why. The only importer of kernels; knows no network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
+
+import torch
+from torch import Tensor
+
+from dnabert_fast.errors import BackendUnavailable
+from dnabert_fast.kernels import cpu, reference
+
+if TYPE_CHECKING:
+    from dnabert_fast.kernels.layout import Layout
+
+__all__ = ["PRECISIONS", "Backend", "Ops", "choose"]
+
+PRECISIONS = ("fp32", "bf16")
+
+
+class Ops(Protocol):
+    """The operations of an encoder; `kernels.reference` says what each means."""
+
+    def embed(
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        types: Tensor | None,
+        tables: tuple[Tensor, Tensor, Tensor],
+        norm: tuple[Tensor, Tensor],
+        eps: float,
+    ) -> Tensor: ...
+
+    def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor: ...
+
+    def linear_gelu(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor: ...
+
+    def residual_layer_norm(self, x: Tensor, residual: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor: ...
+
+    def attention(self, qkv: Tensor, layout: Layout, heads: int, dropout: float) -> Tensor: ...
+
+    def attention_rows(self, query: Tensor, kv: Tensor, layout: Layout, heads: int, dropout: float) -> Tensor: ...
+
+    def mlm_cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A choice made once and carried along: its name, the reason for it, where and in what precision it runs."""
+
+    name: str
+    reason: str
+    device: str
+    precision: str
+    ops: Ops
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.precision}, {self.device}): {self.reason}"
+
+
+def choose(name: str = "auto", device: str = "cpu", precision: str = "fp32") -> Backend:
+    """The backend of a name (auto, cpu, reference), a device and a precision (fp32, bf16).
+
+    Raises BackendUnavailable with the reason where this machine or this version does not have it.
+    """
+    if precision not in PRECISIONS:
+        raise BackendUnavailable(f"no precision named {precision}; there are {', '.join(PRECISIONS)}")
+    if name == "triton" or torch.device(device).type != "cpu":
+        raise BackendUnavailable(_why_no_gpu(name, device))
+    if name == "reference":
+        if precision != "fp32":
+            raise BackendUnavailable(f"the reference backend computes in fp32, not in {precision}")
+        return Backend(name, "asked for", "cpu", precision, cast(Ops, reference))
+    if name not in ("auto", "cpu"):
+        raise BackendUnavailable(f"no backend named {name}; there are auto, cpu, reference")
+    reason = "asked for" if name == "cpu" else "the device is cpu"
+    return Backend("cpu", f"{reason}; {torch.backends.cpu.get_cpu_capability()}", "cpu", precision, cast(Ops, cpu))
+
+
+def _why_no_gpu(name: str, device: str) -> str:
+    wanted = "backend triton" if name == "triton" else f"device {device}"
+    if not torch.cuda.is_available():
+        return f"{wanted}: there is no CUDA device on this machine; use --device cpu"
+    return f"{wanted}: this version runs on processors alone; use --device cpu"

@@ -1,0 +1,151 @@
+"""Model folders: read as released or as written by Hugging Face, written whole or not at all. Knows no training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dnabert_fast.errors import CheckpointError
+
+from .backends import choose
+from .config import NetworkConfig, config_from_json, config_to_json
+from .keys import find_head, fuse, normalise, split
+from .network import Network
+from .vocabulary import check_vocabulary, tokenizer_json, vocabulary
+from .weights import SAFETENSORS, find_folder, read_json, read_tensors
+
+__all__ = ["network_hash", "read_network", "write_network"]
+
+
+def read_network(
+    name: str | Path,
+    *,
+    backend: str = "auto",
+    device: str = "cpu",
+    precision: str = "fp32",
+    head: str | None = None,
+    legacy_padding: int | None = None,
+    mlm_bias: int = 1,
+) -> Network:
+    """The network of a folder (or hub name), in evaluation mode.
+
+    `head` None takes the one that the weights have; "none" leaves it out; "xl-mean" reads a sequence classifier for
+    windows of any number of pieces. Raises CheckpointError for a folder that is not one of DNABERT's or whose weights
+    do not fit, BackendUnavailable for a backend, device or precision that is not to be had.
+    """
+    chosen = choose(backend, device, precision)
+    folder = find_folder(name)
+    fields = read_json(folder / "config.json")
+    state, path = read_tensors(folder)
+    state = normalise(state, str(path))
+    config = _config(fields, state, folder / "config.json", head)
+    if (folder / "vocab.txt").is_file():
+        check_vocabulary(folder / "vocab.txt", config.k)
+    pooler = "bert.pooler.dense.weight" in state
+    with torch.device("meta"):
+        network = Network(config, chosen, pooler=pooler, legacy_padding=legacy_padding, mlm_bias=mlm_bias)
+    fused = fuse(state, network, str(path), other_heads=head is not None)
+    network.load_state_dict(fused, assign=True)
+    return network.requires_grad_(True).eval()
+
+
+def _config(fields: dict[str, Any], state: dict[str, Tensor], path: Path, head: str | None) -> NetworkConfig:
+    stated = (fields.get("dnabert_fast") or {}).get("head")
+    head = head or find_head(state, stated)
+    classifier = {"sequence": "classifier", "xl-mean": "classifier", "xl-rnn": "classifier", "xl-concat": "classifier2"}
+    last = state.get(f"{classifier[head]}.weight") if head in classifier else None
+    if head in classifier and last is None:
+        raise CheckpointError(f"{path.parent}: a {head} head was asked for, but the weights hold no {classifier[head]}")
+    joined = state.get("classifier1.weight")
+    recurrent = state.get("rnn.weight_hh_l0")
+    hidden = fields.get("hidden_size") or 1
+    return config_from_json(
+        fields,
+        str(path),
+        head=head,
+        outputs=0 if last is None else len(last),
+        split=1 if joined is None else joined.shape[1] // hidden,
+        rnn="gru" if recurrent is not None and len(recurrent) == 3 * hidden else "lstm",
+        rnn_layers=max(1, sum(key.startswith("rnn.weight_hh_l") and not key.endswith("_reverse") for key in state)),
+    )
+
+
+def write_network(network: Network, folder: str | Path) -> None:
+    """Write a model folder: model.safetensors, config.json, vocab.txt, tokenizer.json and tokenizer_config.json.
+
+    Everything is written into a temporary folder beside it, which then takes the name, so that no reader sees half a
+    model; other files of an existing folder are kept. Raises CheckpointError where the place cannot be written.
+    """
+    import safetensors.torch
+
+    target = Path(folder)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as wrong:
+        raise CheckpointError(f"{folder}: cannot be written: {wrong.strerror or wrong}") from None
+    try:
+        safetensors.torch.save_file(split(network), aside / SAFETENSORS, metadata={"format": "pt"})
+        k = network.config.k
+        _write_json(aside / "config.json", config_to_json(network.config))
+        (aside / "vocab.txt").write_text("".join(f"{token}\n" for token in vocabulary(k)), encoding="utf-8")
+        _write_json(aside / "tokenizer.json", tokenizer_json(k))
+        _write_json(aside / "tokenizer_config.json", _tokenizer_config(network.config))
+        aside.chmod(0o777 & ~_umask())
+        _swap(aside, target)
+    except OSError as wrong:
+        raise CheckpointError(f"{folder}: cannot be written: {wrong.strerror or wrong}") from None
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def network_hash(network: Network | str | Path) -> str:
+    """SHA-256 (hex) of a network's configuration and weights; equal for equal content, whatever the files' format."""
+    if not isinstance(network, Network):
+        network = read_network(network, backend="reference")
+    digest = hashlib.sha256(json.dumps(config_to_json(network.config), sort_keys=True).encode())
+    for key, tensor in sorted(split(network).items()):
+        digest.update(key.encode())
+        digest.update(tensor.numpy().data)
+    return digest.hexdigest()
+
+
+def _swap(aside: Path, target: Path) -> None:
+    """Give `aside` the name of `target`; what else the old folder held moves along."""
+    if not target.exists():
+        aside.rename(target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        for other in target.iterdir():
+            if not (aside / other.name).exists():
+                os.replace(other, aside / other.name)
+        target.rename(old)
+        aside.rename(target)
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _tokenizer_config(config: NetworkConfig) -> dict[str, Any]:
+    names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+    special = {name: f"[{name[:-6].upper()}]" for name in names}
+    length = {"model_max_length": config.encoder.max_positions}
+    return special | length | {"tokenizer_class": "PreTrainedTokenizerFast", "do_lower_case": False}
+
+
+def _write_json(path: Path, fields: dict[str, Any]) -> None:
+    path.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

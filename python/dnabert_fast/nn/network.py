@@ -1,0 +1,153 @@
+"""An encoder with its head: pieces in, vectors and logits out. Knows no files; prepares weights for inference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dnabert_fast.errors import DnabertError
+
+from .backends import Backend, choose
+from .config import NetworkConfig
+from .encoder import Encoder
+from .heads import Head, MaskedLM, make_head
+from .packed import Packed
+from .prepared import PreparedEncoder
+
+__all__ = ["Network", "build"]
+
+
+class Network(nn.Module):
+    """Encoder and head on a backend.
+
+    With gradients off and in eval mode the cpu backend runs on prepacked weights in the backend's precision; they are
+    made at the first call and made again when a parameter has changed. Everything else runs in fp32 on the parameters.
+
+    `legacy_padding` (reference backend alone): pad each piece to this many tokens and let it attend to the padding as
+    the original does since August 2021; for long windows a multiple of 512, whose unused pieces the head sees too.
+    `mlm_bias` 2 counts the masked-LM bias twice, as the original does.
+    """
+
+    def __init__(
+        self,
+        config: NetworkConfig,
+        backend: Backend,
+        *,
+        pooler: bool = True,
+        legacy_padding: int | None = None,
+        mlm_bias: int = 1,
+    ) -> None:
+        super().__init__()
+        if backend.name != "reference" and (legacy_padding is not None or mlm_bias != 1):
+            raise DnabertError("legacy_padding and mlm_bias are quirks of the reference backend; ask for that one")
+        self.config = config
+        self.backend = backend
+        self.legacy_padding = legacy_padding
+        self.encoder = Encoder(config.encoder, backend.ops)
+        self.head: Head = make_head(config, backend.ops, pooler=pooler, mlm_bias=mlm_bias)
+        self._prepared: PreparedEncoder | None = None
+
+    def encode(self, packed: Packed) -> Tensor:
+        """The last layer's states [R, H] of packed.rows (all tokens where None), in their order."""
+        if self.legacy_padding is not None:
+            packed = packed.padded(min(self.legacy_padding, self.config.encoder.max_positions))
+        return self._encoder().encode(packed)
+
+    def hidden_states(self, packed: Packed) -> list[Tensor]:
+        """The states [T, H] of all tokens after the embeddings and after each layer, on the parameters in fp32."""
+        return self.encoder.hidden_states(packed)
+
+    def pieces(self, packed: Packed) -> Tensor:
+        """The head's fp32 vector of each piece [m, D]."""
+        return self.head.pieces(self.encode(packed.wanting(self.head.wants)))
+
+    def windows(self, vectors: Tensor, counts: Sequence[int] | np.ndarray[Any, Any]) -> Tensor:
+        """fp32 logits [n, C] of n windows: counts[i] neighbouring piece vectors each (see `pieces`)."""
+        pieces = np.asarray(counts, dtype=np.int64)
+        if self.legacy_padding is not None and self.legacy_padding > self.config.encoder.max_positions:
+            vectors, pieces = self._with_unused_pieces(vectors, pieces)
+        return self.head.windows(vectors, pieces)
+
+    def token_logits(self, packed: Packed) -> Tensor:
+        """fp32 masked-LM logits [R, V] of packed.rows (all tokens where None)."""
+        if not isinstance(self.head, MaskedLM):
+            raise DnabertError(f"this model has a {self.config.head} head, not the masked-LM one")
+        return self.head.logits(self.encode(packed).float(), self.encoder.word)
+
+    def forward(self, packed: Packed, counts: Sequence[int] | np.ndarray[Any, Any] | None = None) -> Tensor:
+        """Logits of windows [n, C] (one piece each where counts is None), or of tokens [R, V] with a masked-LM head."""
+        if isinstance(self.head, MaskedLM):
+            return self.token_logits(packed)
+        return self.windows(self.pieces(packed), np.ones(packed.pieces, np.int64) if counts is None else counts)
+
+    def prepare(self) -> PreparedEncoder:
+        """The encoder with weights laid out for inference in the backend's precision, as the parameters are now."""
+        if self._prepared is None or not self._prepared.made_of(self.encoder):
+            self._prepared = None
+            self._prepared = PreparedEncoder(self.encoder, self.backend.precision)
+        return self._prepared
+
+    def train(self, mode: bool = True) -> Network:
+        """Training mode (dropout, no prepared weights) or evaluation mode."""
+        if mode:
+            self._prepared = None
+        super().train(mode)
+        return self
+
+    def with_head(self, config: NetworkConfig, seed: int) -> Network:
+        """The same encoder and pooler (shared, not copied) under a new head drawn from `seed`."""
+        network = build(config, self.backend, seed=seed)
+        network.encoder = self.encoder
+        if self.head.pooler is not None:
+            network.head.pooler = self.head.pooler
+        return network.train(self.training)
+
+    def _encoder(self) -> Encoder | PreparedEncoder:
+        if self.training or torch.is_grad_enabled() or self.backend.name != "cpu":
+            return self.encoder
+        return self.prepare()
+
+    def _with_unused_pieces(self, vectors: Tensor, counts: np.ndarray[Any, Any]) -> tuple[Tensor, Any]:
+        """The original gives the head its unused pieces too: padding alone, under a mask of zeros."""
+        assert self.legacy_padding is not None
+        length = self.config.encoder.max_positions
+        split = self.legacy_padding // length
+        if counts.max() > split:
+            raise DnabertError(
+                f"a window of {counts.max()} pieces, but legacy_padding {self.legacy_padding} is {split}"
+            )
+        unused = Packed.from_arrays(np.zeros(length, np.uint16), np.array([0, length], np.int32), vectors.device)
+        vector = self.head.pieces(self.encoder.encode(unused))
+        index = np.full((len(counts), split), len(vectors))
+        index[np.arange(split) < counts[:, None]] = np.arange(len(vectors))
+        return torch.cat([vectors, vector])[torch.from_numpy(index.ravel())], np.full(len(counts), split)
+
+
+def build(config: NetworkConfig, backend: Backend | None = None, *, seed: int, **options: Any) -> Network:
+    """A network with fresh weights: N(0, initializer_range), LayerNorms 1 and 0, biases 0, as BERT begins."""
+    with torch.device("meta"):
+        network = Network(config, backend or choose(), **options)
+    network.to_empty(device="cpu")
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for module in network.modules():
+            for name, parameter in module.named_parameters(recurse=False):
+                if isinstance(module, nn.RNNBase):
+                    _init_recurrent(name, parameter, generator)
+                elif parameter.ndim > 1:
+                    parameter.normal_(0.0, config.encoder.initializer_range, generator=generator)
+                else:
+                    parameter.fill_(1.0 if isinstance(module, nn.LayerNorm) and name == "weight" else 0.0)
+    return network
+
+
+def _init_recurrent(name: str, parameter: Tensor, generator: torch.Generator) -> None:
+    # As the original: Xavier-normal matrices; biases start at 0 here (it draws them from N(0, 1), which saturates).
+    if name.startswith("weight"):
+        nn.init.xavier_normal_(parameter, generator=generator)
+    else:
+        parameter.zero_()
