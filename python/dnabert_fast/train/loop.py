@@ -1,0 +1,211 @@
+"""The training loop: steps, evaluations, the best weights kept. Knows nothing of files, presets or model folders."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..engine.predict import MAX_TOKENS, logits, prepare
+from ..errors import DnabertError
+from ..evaluate.metrics import class_metrics
+from ..nn.network import Network
+from ..nn.packed import Packed
+from ..seq.batch import PIECE, Windows, cut, tokenize
+from ..seq.types import F32, I64
+from .presets import Recipe
+
+__all__ = ["Event", "LabelledSet", "Trained", "collapse_warning", "evaluate", "learning_rate", "train"]
+
+Event: TypeAlias = Mapping[str, object]
+"""What happened, under `event` ("step", "evaluation"), with its figures; plain numbers, strings and None."""
+
+_UNIT = 4096
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """n sequences and their classes, `labels` int64[n]."""
+
+    windows: Windows
+    labels: I64
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a run went: steps made, the step whose weights were kept, and that step's metrics on the dev set."""
+
+    steps: int
+    best_step: int
+    dev: dict[str, float]
+
+
+def train(
+    network: Network,
+    data: LabelledSet,
+    dev: LabelledSet,
+    recipe: Recipe,
+    seed: int,
+    report: Callable[[Event], None] = lambda event: None,
+    max_tokens: int = MAX_TOKENS,
+) -> Trained:
+    """Train all parameters of `network` in place; leave it with the weights that were best on `dev`, in eval mode.
+
+    AdamW (betas 0.9 and 0.999; decay on matrices alone), cross-entropy, linear warm-up and decay, gradients clipped by
+    their norm. A step is `recipe.batch` sequences in packed batches of at most `max_tokens` tokens, whose gradients
+    are summed. Best is the highest MCC, then the lowest loss, on `dev`. Equal seeds give equal weights on one machine
+    with one thread count. `report` is told of each step and evaluation. Raises DnabertError, naming the step, where the
+    loss or the gradient is not finite; the network then has the weights of the step before.
+    """
+    per_epoch = -(-len(data) // recipe.batch)
+    total = per_epoch * recipe.epochs
+    eval_steps = _evaluation_steps(per_epoch, total, recipe.evaluations)
+    optimizer = _adamw(network, recipe)
+    best: _Best | None = None
+    seen, began = 0, time.monotonic()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network.train()
+        for step, (rows, reverse) in enumerate(_steps(len(data), recipe, seed), 1):
+            rate = learning_rate(step, total, recipe)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            loss, norm = _step(network, data, rows, reverse, optimizer, recipe, max_tokens, f"step {step} of {total}")
+            seen += len(rows)
+            epoch = step / per_epoch
+            seconds = time.monotonic() - began
+            report(
+                {"event": "step", "step": step, "steps": total, "epoch": epoch, "loss": loss, "learning_rate": rate,
+                 "gradient_norm": norm, "sequences": seen, "seconds": seconds}
+            )  # fmt: skip
+            if step in eval_steps:
+                metrics = evaluate(network, dev, max_tokens)
+                candidate = _Best.of(network, step, metrics)
+                better = best is None or candidate.rank > best.rank
+                best = candidate if better or best is None else best
+                facts = {"step": step, "epoch": epoch, **metrics, "best": better}
+                report({"event": "evaluation", **facts, "warning": collapse_warning(metrics)})
+                network.train()
+    assert best is not None, "the last step is always evaluated"
+    network.load_state_dict(best.weights)
+    network.eval()
+    return Trained(total, best.step, best.metrics)
+
+
+def collapse_warning(metrics: Mapping[str, float]) -> str | None:
+    """A line for the user where every sequence of the evaluated set was given the same class."""
+    if metrics["classes_predicted"] > 1:
+        return None
+    return "one class is predicted for every dev sequence; if this lasts, lower the learning rate or warm up longer"
+
+
+def evaluate(network: Network, data: LabelledSet, max_tokens: int = MAX_TOKENS) -> dict[str, float]:
+    """Mean cross-entropy (`loss`), how many classes are predicted at all, and `evaluate.metrics` of a set.
+
+    Puts the network into eval mode.
+    """
+    network.eval()
+    parts: list[F32] = []
+    for first in range(0, len(data), _UNIT):
+        windows = data.windows[first : first + _UNIT]
+        unit = prepare(tokenize(windows, network.config.k), len(windows))
+        parts.append(logits(network, unit, max_tokens))
+    scores = torch.from_numpy(np.concatenate(parts)).double()
+    loss = float(F.cross_entropy(scores, torch.from_numpy(data.labels)))
+    probabilities = scores.softmax(dim=1).numpy()
+    predicted = len(np.unique(probabilities.argmax(axis=1)))
+    return {"loss": loss, "classes_predicted": predicted, **class_metrics(data.labels, probabilities)}
+
+
+def learning_rate(step: int, total: int, recipe: Recipe) -> float:
+    """The rate of step 1 to total: a rise to the peak over the warm-up's steps, then a fall that would reach 0 next."""
+    warm = int(recipe.warm_up * total)
+    if step <= warm:
+        return recipe.learning_rate * step / warm
+    return recipe.learning_rate * (total - step + 1) / (total - warm)
+
+
+@dataclass(frozen=True)
+class _Best:
+    step: int
+    metrics: dict[str, float]
+    weights: dict[str, Tensor]
+
+    @classmethod
+    def of(cls, network: Network, step: int, metrics: dict[str, float]) -> _Best:
+        return cls(step, metrics, {name: value.detach().clone() for name, value in network.state_dict().items()})
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        return self.metrics["mcc"], -self.metrics["loss"]
+
+
+def _evaluation_steps(per_epoch: int, total: int, evaluations: int) -> set[int]:
+    share = per_epoch / min(evaluations, per_epoch)
+    return {min(total, math.ceil(i * share - 1e-9)) for i in range(1, math.ceil(total / share) + 1)} | {total}
+
+
+def _steps(n: int, recipe: Recipe, seed: int) -> Iterator[tuple[I64, np.ndarray[tuple[int], np.dtype[np.bool_]]]]:
+    """Rows and strands of each step; every epoch has its own order and strands."""
+    for epoch in range(recipe.epochs):
+        random = np.random.default_rng((seed, epoch))
+        order = random.permutation(n)
+        reverse = (random.random(n) < 0.5) & recipe.reverse_complement
+        for first in range(0, n, recipe.batch):
+            rows = order[first : first + recipe.batch]
+            yield rows, reverse[rows]
+
+
+def _adamw(network: Network, recipe: Recipe) -> torch.optim.AdamW:
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=True)
+
+
+def _step(
+    network: Network,
+    data: LabelledSet,
+    rows: I64,
+    reverse: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    optimizer: torch.optim.AdamW,
+    recipe: Recipe,
+    max_tokens: int,
+    where: str,
+) -> tuple[float, float]:
+    """One optimiser step; returns the mean loss and the gradient's norm before clipping."""
+    kmers = data.windows.lengths[rows] - network.config.k + 1
+    pieces = np.maximum(1, -(-kmers // PIECE))
+    # Equal lengths side by side: attention runs in groups of one length.
+    order = np.argsort(kmers, kind="stable")
+    optimizer.zero_grad(set_to_none=True)
+    loss = 0.0
+    for part in cut((kmers + 2 * pieces)[order], max_tokens):
+        chosen = order[part]
+        batch = tokenize(data.windows.take(rows[chosen]), network.config.k, reverse[chosen])
+        packed = Packed.from_arrays(batch.ids, batch.cu_seqlens, device=network.backend.device, rows=network.head.wants)
+        found = network(packed, pieces[chosen])
+        wanted = torch.from_numpy(data.labels[rows[chosen]]).to(found.device)
+        share = F.cross_entropy(found, wanted, reduction="sum") / len(rows)
+        share.backward()  # type: ignore[no-untyped-call]
+        loss += float(share.detach())
+    norm = float(torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip))
+    if not math.isfinite(loss) or not math.isfinite(norm):
+        what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient's norm is {norm}"
+        raise DnabertError(
+            f"{where}: {what}; training stopped: lower the learning rate ({recipe.learning_rate:g}) or warm up longer"
+        )
+    optimizer.step()
+    return loss, norm
