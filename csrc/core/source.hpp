@@ -1,0 +1,50 @@
+// Bytes from plain, gzip and BGZF files and from standard input, in bounded chunks. Knows nothing of what they mean.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace dnabert {
+
+/// A stream of the (decompressed) bytes of a file; "-" is standard input. One thread at a time.
+///
+/// Raises FormatError when the file cannot be opened or read, when compressed data are damaged or end early (a BGZF
+/// file must end in its empty block, SAM specification section 4.1.2), or when the compression is another one.
+class Source {
+  public:
+    explicit Source(std::string path);
+    ~Source();
+    Source(const Source&) = delete;
+    Source& operator=(const Source&) = delete;
+
+    /// Writes up to `size` bytes and returns their number; 0 only at the end.
+    size_t read(uint8_t* out, size_t size);
+
+    const std::string& path() const { return path_; }
+
+  private:
+    struct Inflater;
+
+    size_t read_raw(uint8_t* out, size_t size);
+    size_t read_plain(uint8_t* out, size_t size);
+    size_t read_gzip(uint8_t* out, size_t size);
+    bool next_member();
+
+    std::string path_;
+    int fd_ = -1;
+    std::vector<uint8_t> raw_;  // bytes as stored, [raw_at_, raw_end_) not used yet
+    size_t raw_at_ = 0;
+    size_t raw_end_ = 0;
+    bool bgzf_ = false;
+    std::unique_ptr<Inflater> inflater_;  // null for plain files
+};
+
+/// Whether the bytes begin a gzip member.
+bool is_gzip(const uint8_t* data, size_t size);
+
+/// Whether the bytes begin a BGZF block: gzip with a "BC" extra field of two bytes.
+bool is_bgzf(const uint8_t* data, size_t size);
+
+}  // namespace dnabert
