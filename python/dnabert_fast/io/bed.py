@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import FormatError
-from ..seq.table import format_table
+from ..seq.table import TextColumn, format_table
 from ..seq.types import F32, I32, I64, U8, Bool
 from .atomic import WrittenAside
 from .bgzf import open_bytes, publish_index
@@ -206,7 +206,7 @@ class BedSink(WrittenAside):
         n = len(start)
         score = np.clip(np.rint(1000 * value.astype(np.float64)), 0, 1000).astype(np.int64)
         dot = repeated(".", n)
-        columns = [repeated(contig, n), start, end, dot, score, dot, value]
+        columns: list[TextColumn] = [repeated(contig, n), start, end, dot, score, dot, value]
         self._file.write(format_table(columns))
         self._file.end_unit()
 

@@ -1,0 +1,286 @@
+"""VCF and BCF: records in as text in units, and out again with an index. Knows no genome, no window and no score."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import stat
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pysam
+import pysam.bcftools
+from pysam.utils import SamtoolsError
+
+from ..errors import FormatError
+from ..seq.types import I32, I64, U8
+from ..seq.vcf_text import Header, Records, VcfText
+from . import VARIANTS, ends_with
+from .atomic import WrittenAside
+from .bgzf import LONGEST_TBI, ByteFile, open_bytes, publish_index, quiet_htslib, standard_output
+
+__all__ = ["StandardVcf", "VcfSink", "VcfSource", "header_with", "open_vcf"]
+
+_BCF = b"BCF\x02"
+_INFO_ID = re.compile(rb"##INFO=<ID=([^,>]+)")
+_CONTIG_LENGTH = re.compile(rb"^##contig=<.*?\blength=(\d+)", re.MULTILINE)
+_PEEK_BYTES = 65536
+
+
+class VcfSource:
+    """The records of a VCF (plain, gzip, BGZF), a BCF, or either on standard input ("-"), in units of whole lines.
+
+    `header` is the file's; iterating gives Records. BCF becomes text through htslib, a line number counting the lines
+    that this text has. Raises FormatError for what cannot be read.
+    """
+
+    def __init__(self, path: str | Path, unit_records: int = 4096) -> None:
+        self.path = os.fspath(path)
+        self._unit_records = unit_records
+        self._text: VcfText | None = None
+        self._binary: pysam.VariantFile | None = None
+        if _begins_as_bcf(self.path):
+            self._binary = _open_bcf(self.path)
+            self.header = Header.parse(str(self._binary.header).encode(), self.path)
+        else:
+            self._text = VcfText(path, unit_records)
+            self.header = self._text.header
+
+    def __iter__(self) -> Iterator[Records]:
+        if self._text is not None:
+            yield from self._text
+        if self._binary is not None:
+            yield from self._records_of(self._binary)
+
+    def _records_of(self, binary: pysam.VariantFile) -> Iterator[Records]:
+        lines = map(str, binary)
+        first = len(self.header.meta) + 2
+        with quiet_htslib():
+            while True:
+                try:
+                    unit = list(islice(lines, self._unit_records))
+                except (OSError, ValueError) as error:
+                    raise FormatError(f"{_shown(self.path)}: broken BCF ({error}); copy or make it anew") from error
+                if not unit:
+                    return
+                text = np.frombuffer("".join(unit).encode(), np.uint8)
+                yield Records.parse(text, first, self.path)
+                first += len(unit)
+
+
+def _shown(path: str) -> str:
+    return "standard input" if path == "-" else path
+
+
+def _open_bcf(path: str) -> pysam.VariantFile:
+    with quiet_htslib():
+        try:
+            return pysam.VariantFile(path)
+        except (OSError, ValueError) as error:
+            raise FormatError(f"{_shown(path)}: broken BCF ({error}); copy or make it anew") from error
+
+
+def _begins_as_bcf(path: str) -> bool:
+    """Whether a file, or what waits on standard input, is BCF; takes nothing away from standard input."""
+    try:
+        if path == "-":
+            head = _waiting_on_stdin()
+        else:
+            with open(path, "rb") as file:
+                head = file.read(_PEEK_BYTES)
+    except OSError as error:
+        raise FormatError(f"{_shown(path)}: cannot be read ({error.strerror})") from error
+    if head[:2] == b"\x1f\x8b":
+        try:
+            head = zlib.decompressobj(31).decompress(head, len(_BCF))
+        except zlib.error:
+            return False  # the reader of text says what is wrong with it
+    return head.startswith(_BCF)
+
+
+def _waiting_on_stdin() -> bytes:
+    mode = os.fstat(0).st_mode
+    if stat.S_ISREG(mode):
+        return os.pread(0, _PEEK_BYTES, os.lseek(0, 0, os.SEEK_CUR))
+    if not stat.S_ISFIFO(mode):
+        return b""
+    # tee(2) copies what is in a pipe without consuming it, and waits until there is something.
+    out, into = os.pipe()
+    try:
+        tee = ctypes.CDLL(None, use_errno=True).tee
+        tee.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_size_t, ctypes.c_uint]
+        tee.restype = ctypes.c_ssize_t
+        copied = tee(0, into, _PEEK_BYTES, 0)
+        return os.read(out, copied) if copied > 0 else b""
+    finally:
+        os.close(out)
+        os.close(into)
+
+
+def header_with(header: Header, ours: Sequence[bytes], *, overwrite: bool, path: str) -> bytes:
+    """The header with our ## lines before its #CHROM line, as bytes; nothing else is added or changed.
+
+    An INFO field of ours that the header declares already is an error, or is replaced with `overwrite`; lines equal to
+    ours are not repeated. What was repaired is in `header.repairs`.
+    """
+    names = {found[1] for line in ours if (found := _INFO_ID.match(line))}
+    kept = []
+    for line in header.meta:
+        declared = _INFO_ID.match(line)
+        if declared and declared[1] in names:
+            if not overwrite:
+                name = declared[1].decode("utf-8", "replace")
+                raise FormatError(f"{_shown(path)}: has INFO {name} already; --overwrite replaces it")
+        elif line not in ours:
+            kept.append(line)
+    return Header(tuple(kept), header.columns, header.line_end, header.repairs).with_lines(ours)
+
+
+class _Order:
+    """Whether records come contig after contig, each from left to right, and how far they reach."""
+
+    def __init__(self) -> None:
+        self.unsorted = False
+        self.furthest = 0
+        self._seen: set[str] = set()
+        self._contig: str | None = None
+        self._last = 0
+
+    def note(self, contigs: Sequence[str], code: I32, position: I64) -> None:
+        if not len(position):
+            return
+        self.furthest = max(self.furthest, int(position.max()))
+        begins = np.flatnonzero(np.concatenate([[True], code[1:] != code[:-1]]))
+        within = np.diff(position) < 0
+        within[begins[1:] - 1] = False
+        self.unsorted |= bool(within.any())
+        for begin in begins.tolist():
+            name = contigs[code[begin]]
+            if name == self._contig:
+                self.unsorted |= int(position[begin]) < self._last
+            else:
+                self.unsorted |= name in self._seen
+                self._seen.add(name)
+                self._contig = name
+        self._last = int(position[-1])
+
+
+class StandardVcf:
+    """VCF text on standard output, which has no index and cannot be written aside."""
+
+    unsorted = False
+
+    def __init__(self) -> None:
+        self._file = standard_output()
+
+    def __enter__(self) -> StandardVcf:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, text: U8) -> None:
+        """Write bytes of VCF text."""
+        self._file.write(text)
+
+    def note_positions(self, contigs: Sequence[str], code: I32, position: I64) -> None:
+        """Standard output needs no index; see VcfSink."""
+
+
+class VcfSink(WrittenAside):
+    """A .vcf, .vcf.gz (BGZF, a block a unit, indexed) or .bcf (indexed); the first text written is the header.
+
+    The index is .tbi, or .csi for .bcf and where a contig or position lies beyond 2^29 bases. When positions noted are
+    not sorted there is no index, and `unsorted` is set. A .bcf is made of the text at the end, by htslib, which raises
+    FormatError for records that use what the header does not declare: BCF cannot hold those.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        if not ends_with(path, VARIANTS):
+            raise FormatError(f"{path}: unknown kind of variant file; name the output {', '.join(VARIANTS)} or -")
+        super().__init__(path)
+        self._binary = ends_with(path, [".bcf"])
+        self._compressed = ends_with(path, [".gz"]) or self._binary
+        self._order = _Order()
+        self._longest = 0
+        self._begun = False
+        self._text = self.partial.with_suffix(".vcf.partial") if self._binary else self.partial
+        self._stack.callback(self._remove_text)
+        self._file: ByteFile = open_bytes(self._text, self.path, compressed=self._compressed)
+
+    @property
+    def unsorted(self) -> bool:
+        """Whether the records are out of order, so that the file has no index."""
+        return self._order.unsorted
+
+    def write(self, text: U8) -> None:
+        """Write bytes of VCF text: first the header, then the lines of a unit."""
+        if not self._begun:
+            self._begun = True
+            self._longest = max((int(length) for length in _CONTIG_LENGTH.findall(text.tobytes())), default=0)
+        self._file.write(text)
+        self._file.end_unit()
+
+    def note_positions(self, contigs: Sequence[str], code: I32, position: I64) -> None:
+        """Say where the records written lie: CHROM is contigs[code[i]], code i32[n]; POS i64[n], 1-based."""
+        self._order.note(contigs, code, position)
+
+    def _finish(self, afterwards: ExitStack) -> None:
+        self._file.close()
+        if self._binary:
+            self._convert()
+        if self._compressed and not self.unsorted:
+            far = max(self._longest, self._order.furthest) > LONGEST_TBI
+            layout = "bcf" if self._binary else "vcf"
+            made = publish_index(self.partial, self.path, layout, afterwards, csi=far or self._binary)
+            self._order.unsorted = not made
+
+    def _convert(self) -> None:
+        with quiet_htslib():
+            try:
+                pysam.bcftools.view(
+                    "--no-version", "-Ob", "-o", str(self.partial), str(self._text), catch_stdout=False
+                )
+            except SamtoolsError as error:
+                what = _undeclared(self._text) or "htslib cannot hold one of the records"
+                raise FormatError(f"{self.path}: {what}; write .vcf.gz instead") from error
+
+    def _abandon(self) -> None:
+        self._file.close()
+
+    def _remove_text(self) -> None:
+        if self._binary:
+            self._text.unlink(missing_ok=True)
+
+
+def _undeclared(path: Path) -> str | None:
+    """What the first record that BCF cannot hold uses without a declaration; read only after htslib refused."""
+    declared: dict[bytes, set[bytes]] = {key: set() for key in (b"contig", b"INFO", b"FILTER", b"FORMAT")}
+    declared[b"FILTER"] |= {b"PASS", b"."}
+    for line in pysam.BGZFile(str(path), "r", None):
+        if found := re.match(rb"##(contig|INFO|FILTER|FORMAT)=<ID=([^,>]+)", line):
+            declared[found[1]].add(found[2])
+        elif not line.startswith(b"#"):
+            fields = line.rstrip(b"\r\n").split(b"\t")
+            used = {
+                b"contig": fields[:1],
+                b"FILTER": fields[6].split(b";"),
+                b"INFO": [] if fields[7] == b"." else [part.split(b"=")[0] for part in fields[7].split(b";")],
+                b"FORMAT": fields[8].split(b":") if len(fields) > 8 else [],
+            }
+            for kind, names in used.items():
+                for name in names:
+                    if name not in declared[kind]:
+                        where = f"{fields[0].decode()}:{fields[1].decode()}"
+                        return f"the record at {where} has {kind.decode()} {name.decode()}, which the header lacks"
+    return None
+
+
+def open_vcf(path: str | Path) -> VcfSink | StandardVcf:
+    """A sink for VCF text by the name's suffix (.vcf, .vcf.gz, .bcf), or standard output for "-"."""
+    return StandardVcf() if str(path) == "-" else VcfSink(path)

@@ -1,0 +1,41 @@
+"""Importing the package and asking for help are cheap: neither loads torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+HEAVY = ("torch", "transformers", "matplotlib", "pyarrow", "triton", "scipy", "sklearn")
+
+
+def loaded_after(code: str) -> set[str]:
+    """Heavy packages that a fresh interpreter has loaded after running some code."""
+    script = f"import sys\n{code}\nprint('loaded:', *(name for name in {HEAVY} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.rpartition("loaded:")[2].split())
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert loaded_after("import dnabert_fast") == set()
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = """
+from dnabert_fast.cli import main
+sys.argv = ["dnabert-fast", "--help"]
+try:
+    main()
+except SystemExit as done:
+    assert not done.code, done.code
+"""
+    assert loaded_after(code) == set()
+
+
+def test_seq_and_io_load_no_torch() -> None:
+    code = "import dnabert_fast.seq, dnabert_fast.io, dnabert_fast.io.vcf, dnabert_fast.io.bigwig, dnabert_fast.report.tracks"
+    assert loaded_after(code) & {"torch", "matplotlib", "pyarrow"} == set()
+
+
+def test_the_check_sees_what_is_loaded() -> None:
+    assert "torch" in loaded_after("import torch")
