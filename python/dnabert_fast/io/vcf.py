@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 import pysam
@@ -24,7 +25,7 @@ from . import VARIANTS, ends_with
 from .atomic import WrittenAside
 from .bgzf import LONGEST_TBI, ByteFile, open_bytes, publish_index, quiet_htslib, standard_output
 
-__all__ = ["StandardVcf", "VcfSink", "VcfSource", "header_with", "open_vcf"]
+__all__ = ["VcfSink", "VcfSource", "header_lines"]
 
 _BCF = b"BCF\x02"
 _INFO_ID = re.compile(rb"##INFO=<ID=([^,>]+)")
@@ -122,23 +123,26 @@ def _waiting_on_stdin() -> bytes:
         os.close(into)
 
 
-def header_with(header: Header, ours: Sequence[bytes], *, overwrite: bool, path: str) -> bytes:
-    """The header with our ## lines before its #CHROM line, as bytes; nothing else is added or changed.
+def header_lines(
+    header: Header, ours: Sequence[bytes], names: Sequence[str], overwrite: bool
+) -> tuple[bytes, tuple[str, ...]]:
+    """The header as bytes with our ## lines before its #CHROM line; nothing else is added or changed.
 
-    An INFO field of ours that the header declares already is an error, or is replaced with `overwrite`; lines equal to
-    ours are not repeated. What was repaired is in `header.repairs`.
+    An INFO field of `names` that the header declares already is an error, or with `overwrite` goes, as do lines equal to
+    ours; the names of fields that went come back too. What was repaired is in `header.repairs`.
     """
-    names = {found[1] for line in ours if (found := _INFO_ID.match(line))}
-    kept = []
+    kept, replaced = [], []
     for line in header.meta:
         declared = _INFO_ID.match(line)
-        if declared and declared[1] in names:
+        name = declared[1].decode("utf-8", "replace") if declared else None
+        if name in names:
             if not overwrite:
-                name = declared[1].decode("utf-8", "replace")
-                raise FormatError(f"{_shown(path)}: has INFO {name} already; --overwrite replaces it")
+                raise FormatError(f"the VCF header has INFO {name} already; --overwrite replaces it")
+            replaced.append(str(name))
         elif line not in ours:
             kept.append(line)
-    return Header(tuple(kept), header.columns, header.line_end, header.repairs).with_lines(ours)
+    whole = Header(tuple(kept), header.columns, header.line_end, header.repairs)
+    return whole.with_lines(ours), tuple(replaced)
 
 
 class _Order:
@@ -170,48 +174,28 @@ class _Order:
         self._last = int(position[-1])
 
 
-class StandardVcf:
-    """VCF text on standard output, which has no index and cannot be written aside."""
+class VcfSink:
+    """A .vcf, .vcf.gz (BGZF, a block a unit, indexed), .bcf (indexed), or VCF text on standard output for "-".
 
-    unsorted = False
-
-    def __init__(self) -> None:
-        self._file = standard_output()
-
-    def __enter__(self) -> StandardVcf:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def write(self, text: U8) -> None:
-        """Write bytes of VCF text."""
-        self._file.write(text)
-
-    def note_positions(self, contigs: Sequence[str], code: I32, position: I64) -> None:
-        """Standard output needs no index; see VcfSink."""
-
-
-class VcfSink(WrittenAside):
-    """A .vcf, .vcf.gz (BGZF, a block a unit, indexed) or .bcf (indexed); the first text written is the header.
-
-    The index is .tbi, or .csi for .bcf and where a contig or position lies beyond 2^29 bases. When positions noted are
-    not sorted there is no index, and `unsorted` is set. A .bcf is made of the text at the end, by htslib, which raises
-    FormatError for records that use what the header does not declare: BCF cannot hold those.
+    The index is .tbi, or .csi for .bcf and where a contig or position lies beyond 2^29 bases. When the positions noted
+    are not sorted there is none, and `unsorted` is set. A .bcf is made of the text at the end, by htslib; records that
+    use what the header does not declare raise FormatError, as BCF cannot hold them.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        if not ends_with(path, VARIANTS):
-            raise FormatError(f"{path}: unknown kind of variant file; name the output {', '.join(VARIANTS)} or -")
-        super().__init__(path)
-        self._binary = ends_with(path, [".bcf"])
-        self._compressed = ends_with(path, [".gz"]) or self._binary
+    def __init__(self, path: str | Path, header: bytes) -> None:
         self._order = _Order()
-        self._longest = 0
-        self._begun = False
-        self._text = self.partial.with_suffix(".vcf.partial") if self._binary else self.partial
-        self._stack.callback(self._remove_text)
-        self._file: ByteFile = open_bytes(self._text, self.path, compressed=self._compressed)
+        lengths = [int(length) for length in _CONTIG_LENGTH.findall(header)]
+        self._order.furthest = max(lengths, default=0)
+        self._file = _StandardVcf() if str(path) == "-" else _VcfFile(path, self._order)
+        self.write(np.frombuffer(header, np.uint8))
+
+    def __enter__(self) -> VcfSink:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self._file.__exit__(kind, error, trace)
 
     @property
     def unsorted(self) -> bool:
@@ -219,33 +203,58 @@ class VcfSink(WrittenAside):
         return self._order.unsorted
 
     def write(self, text: U8) -> None:
-        """Write bytes of VCF text: first the header, then the lines of a unit."""
-        if not self._begun:
-            self._begun = True
-            self._longest = max((int(length) for length in _CONTIG_LENGTH.findall(text.tobytes())), default=0)
+        """Write the lines of a unit."""
         self._file.write(text)
-        self._file.end_unit()
 
     def note_positions(self, contigs: Sequence[str], code: I32, position: I64) -> None:
         """Say where the records written lie: CHROM is contigs[code[i]], code i32[n]; POS i64[n], 1-based."""
         self._order.note(contigs, code, position)
 
+
+class _StandardVcf:
+    """VCF text on standard output, which cannot be written aside."""
+
+    def __init__(self) -> None:
+        self._file = standard_output()
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, text: U8) -> None:
+        self._file.write(text)
+
+
+class _VcfFile(WrittenAside):
+    """The file behind a VcfSink; a .bcf is text in a second file aside until the end."""
+
+    def __init__(self, path: str | Path, order: _Order) -> None:
+        if not ends_with(path, VARIANTS):
+            raise FormatError(f"{path}: unknown kind of variant file; name the output {', '.join(VARIANTS)} or -")
+        super().__init__(path)
+        self._order = order
+        self._binary = ends_with(path, [".bcf"])
+        self._compressed = ends_with(path, [".gz"]) or self._binary
+        self._text = self.partial.with_suffix(".vcf.partial") if self._binary else self.partial
+        self._stack.callback(self._remove_text)
+        self._file: ByteFile = open_bytes(self._text, self.path, compressed=self._compressed)
+
+    def write(self, text: U8) -> None:
+        self._file.write(text)
+        self._file.end_unit()
+
     def _finish(self, afterwards: ExitStack) -> None:
         self._file.close()
         if self._binary:
             self._convert()
-        if self._compressed and not self.unsorted:
-            far = max(self._longest, self._order.furthest) > LONGEST_TBI
+        if self._compressed and not self._order.unsorted:
+            csi = self._binary or self._order.furthest > LONGEST_TBI
             layout = "bcf" if self._binary else "vcf"
-            made = publish_index(self.partial, self.path, layout, afterwards, csi=far or self._binary)
-            self._order.unsorted = not made
+            self._order.unsorted = not publish_index(self.partial, self.path, layout, afterwards, csi=csi)
 
     def _convert(self) -> None:
         with quiet_htslib():
             try:
-                pysam.bcftools.view(
-                    "--no-version", "-Ob", "-o", str(self.partial), str(self._text), catch_stdout=False
-                )
+                pysam.bcftools.view("--no-version", "-Ob", "-o", str(self.partial), str(self._text), catch_stdout=False)
             except SamtoolsError as error:
                 what = _undeclared(self._text) or "htslib cannot hold one of the records"
                 raise FormatError(f"{self.path}: {what}; write .vcf.gz instead") from error
@@ -279,8 +288,3 @@ def _undeclared(path: Path) -> str | None:
                         where = f"{fields[0].decode()}:{fields[1].decode()}"
                         return f"the record at {where} has {kind.decode()} {name.decode()}, which the header lacks"
     return None
-
-
-def open_vcf(path: str | Path) -> VcfSink | StandardVcf:
-    """A sink for VCF text by the name's suffix (.vcf, .vcf.gz, .bcf), or standard output for "-"."""
-    return StandardVcf() if str(path) == "-" else VcfSink(path)
