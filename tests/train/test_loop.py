@@ -1,0 +1,240 @@
+"""The loop learns, repeats itself, keeps the best, reads both strands, and stops where the loss is not a number."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from dnabert_fast.errors import DnabertError
+from dnabert_fast.evaluate.metrics import class_metrics
+from dnabert_fast.nn.network import Network
+from dnabert_fast.nn.packed import Packed
+from dnabert_fast.seq.batch import Windows, tokenize
+from dnabert_fast.train import loop
+from dnabert_fast.train.finetune import classifier, starting_network
+from dnabert_fast.train.loop import LabelledSet, evaluate, learning_rate, train
+from dnabert_fast.train.presets import Recipe
+
+from .conftest import poly_runs
+
+
+def fresh(data: LabelledSet, recipe: Recipe, seed: int = 1) -> Network:
+    return classifier(starting_network(None, recipe, seed), recipe, data, seed)
+
+
+def weights(network: Network) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_tiny_set_is_learnt(recipe: Recipe) -> None:
+    data, dev = poly_runs(128, seed=1), poly_runs(64, seed=2)
+    network = fresh(data, recipe)
+    losses: list[float] = []
+    recipe = replace(recipe, epochs=20)
+    outcome = train(network, data, dev, recipe, 1, lambda e: losses.append(e["loss"]) if e["event"] == "step" else None)
+    assert losses[-1] < 0.1 < 0.5 < losses[0]
+    assert evaluate(network, data)["accuracy"] > 0.95
+    assert outcome.dev["mcc"] > 0.9
+    assert outcome.steps == len(losses) == 20 * 8
+
+
+def test_equal_seeds_give_equal_weights_and_others_do_not(data: LabelledSet, dev: LabelledSet, recipe: Recipe) -> None:
+    found = []
+    for seed in (5, 5, 6):
+        torch.rand(seed)  # the global generator's state must not matter
+        network = fresh(data, recipe, seed)
+        train(network, data, dev, recipe, seed)
+        found.append(weights(network))
+    assert equal(found[0], found[1])
+    assert not equal(found[0], found[2])
+
+
+def test_the_callers_random_state_is_left_alone(data: LabelledSet, dev: LabelledSet, recipe: Recipe) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    train(fresh(data, recipe), data, dev, replace(recipe, epochs=1), 1)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_the_weights_of_the_best_evaluation_are_restored(
+    data: LabelledSet, dev: LabelledSet, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = fresh(data, recipe)
+    at_evaluation: list[dict[str, torch.Tensor]] = []
+    ranks = iter([(0.2, 0.5), (0.6, 0.5), (0.6, 0.4), (0.6, 0.45), (0.1, 0.1), (0.6, 0.4)])
+
+    def evaluation(network: Network, *rest: Any) -> dict[str, float]:
+        at_evaluation.append(weights(network))
+        mcc, loss = next(ranks)
+        return {"mcc": mcc, "loss": loss, "classes_predicted": 2}
+
+    monkeypatch.setattr(loop, "evaluate", evaluation)
+    events: list[Any] = []
+    outcome = train(network, data, dev, replace(recipe, evaluations=2), 1, events.append)
+    assert [e["step"] for e in events if e["event"] == "evaluation"] == [2, 4, 6, 8, 10, 12]
+    assert [e["best"] for e in events if e["event"] == "evaluation"] == [True, True, True, False, False, False]
+    assert outcome.best_step == 6
+    assert equal(weights(network), at_evaluation[2])
+    assert not equal(at_evaluation[2], at_evaluation[-1])
+    assert not network.training
+
+
+@pytest.mark.parametrize(
+    ("per_epoch", "epochs", "evaluations", "expected"),
+    [(4, 2, 1, {4, 8}), (4, 2, 2, {2, 4, 6, 8}), (5, 1, 2, {3, 5}), (3, 1, 9, {1, 2, 3}), (1, 3, 2, {1, 2, 3})],
+)
+def test_evaluation_steps(per_epoch: int, epochs: int, evaluations: int, expected: set[int]) -> None:
+    assert loop._evaluation_steps(per_epoch, per_epoch * epochs, evaluations) == expected
+
+
+def test_the_rate_rises_then_falls_linearly() -> None:
+    recipe = Recipe(learning_rate=1.0, epochs=1, warm_up=0.2)
+    rates = [learning_rate(step, 10, recipe) for step in range(1, 11)]
+    assert rates == pytest.approx([0.5, 1.0] + [1 - i / 8 for i in range(8)])
+    assert learning_rate(1, 4, replace(recipe, warm_up=0.0)) == 1.0
+
+
+def test_decay_spares_biases_and_norms(data: LabelledSet, recipe: Recipe) -> None:
+    network = fresh(data, recipe)
+    decayed, spared = loop._adamw(network, recipe).param_groups
+    name_of = {id(parameter): name for name, parameter in network.named_parameters()}
+    assert decayed["weight_decay"] == 0.01
+    assert spared["weight_decay"] == 0.0
+    assert decayed["betas"] == (0.9, 0.999)
+    names = {name_of[id(parameter)] for parameter in spared["params"]}
+    assert names == {name for name in name_of.values() if "norm" in name or name.endswith("bias")}
+    assert len(names) + len(decayed["params"]) == len(name_of)
+
+
+def test_reverse_complements_are_half_of_the_sequences_and_change_with_the_epoch(recipe: Recipe) -> None:
+    both = replace(recipe, reverse_complement=True, epochs=2)
+    flags = np.zeros((2, 1000), np.bool_)
+    seen = np.zeros((2, 1000), np.int64)
+    for step, (rows, reverse) in enumerate(loop._steps(1000, both, 1)):
+        flags[step * 16 // 1008, rows] = reverse
+        seen[step * 16 // 1008, rows] += 1
+    assert (seen == 1).all()
+    # 1,000 fair coins: five standard deviations are 80.
+    assert (abs(flags.sum(axis=1) - 500) < 80).all()
+    assert abs(int((flags[0] ^ flags[1]).sum()) - 500) < 80
+    assert not any(reverse.any() for _, reverse in loop._steps(100, recipe, 1))
+
+
+def test_a_reversed_row_is_read_as_its_reverse_complement(data: LabelledSet, recipe: Recipe) -> None:
+    network = fresh(data, recipe).eval()  # no dropout
+    rows = np.arange(16)
+    letters = str.maketrans("ACGT", "TGCA")
+    turned = Windows.from_strings([data.windows[i].decode().translate(letters)[::-1] for i in rows])
+    still = replace(recipe, weight_decay=0.0)
+    reverse = loop._step(
+        network, data, rows, np.ones(16, bool), loop._adamw(network, still), still, 10_000, "here"
+    )  # fmt: skip
+    network = fresh(data, recipe).eval()
+    forward = loop._step(
+        network, LabelledSet(turned, data.labels[:16]), rows, np.zeros(16, bool), loop._adamw(network, still), still,
+        10_000, "here",
+    )  # fmt: skip
+    assert reverse == forward
+
+
+def test_a_step_is_the_same_however_its_tokens_are_cut(recipe: Recipe) -> None:
+    random = np.random.default_rng(4)
+    windows = Windows.from_strings(["".join(random.choice(list("ACGT"), n)) for n in random.integers(8, 60, 16)])
+    data = LabelledSet(windows, np.arange(16) % 2)
+    found = []
+    for max_tokens in (100_000, 130, 1):
+        network = fresh(data, recipe).eval()
+        loss, norm = loop._step(
+            network, data, np.arange(16), np.zeros(16, bool), loop._adamw(network, recipe), recipe, max_tokens, "here"
+        )
+        found.append((loss, norm))
+    # The gradients are fp32 sums in another order: relative error of some 1e-6.
+    assert found[1] == pytest.approx(found[0], rel=1e-5)
+    assert found[2] == pytest.approx(found[0], rel=1e-5)
+
+
+def test_a_step_equals_plain_torch(data: LabelledSet, recipe: Recipe) -> None:
+    """One step against AdamW and cross-entropy written out here."""
+    recipe = replace(recipe, clip=0.002)
+    ours, theirs = fresh(data, recipe).eval(), fresh(data, recipe).eval()
+    rows = np.arange(16)
+    loss, norm = loop._step(
+        ours, data, rows, np.zeros(16, bool), loop._adamw(ours, recipe), recipe, 10_000, "here"
+    )  # fmt: skip
+    batch = tokenize(data.windows[:16], 3)
+    expected = F.cross_entropy(
+        theirs(Packed.from_arrays(batch.ids, batch.cu_seqlens)), torch.from_numpy(data.labels[:16])
+    )
+    names, parameters = zip(*theirs.named_parameters(), strict=True)
+    gradients = torch.autograd.grad(expected, parameters)
+    total = torch.sqrt(sum((g.double() ** 2).sum() for g in gradients))
+    assert loss == pytest.approx(float(expected.detach()), rel=1e-6)
+    assert norm == pytest.approx(float(total), rel=1e-5)
+    assert total > recipe.clip, "the case must clip"
+    after = dict(ours.named_parameters())
+    for name, parameter, gradient in zip(names, parameters, gradients, strict=True):
+        clipped = gradient * recipe.clip / total
+        decay = 0.01 if parameter.ndim > 1 else 0.0
+        # AdamW's first step: both moments corrected are the gradient and its square.
+        step = clipped / (clipped.abs() + 1e-8)
+        wanted = parameter * (1 - recipe.learning_rate * decay) - recipe.learning_rate * step
+        # Where the gradient is near epsilon its rounding shows; the step is at most the rate.
+        solid = clipped.abs() > 1e-6
+        assert torch.allclose(after[name][solid], wanted[solid].float(), atol=1e-2 * recipe.learning_rate), name
+
+
+def test_evaluation_is_the_metrics_of_the_softmax(dev: LabelledSet, recipe: Recipe) -> None:
+    network = fresh(dev, recipe)
+    batch = tokenize(dev.windows, 3)
+    with torch.no_grad():
+        scores = network.eval()(Packed.from_arrays(batch.ids, batch.cu_seqlens)).double()
+    found = evaluate(network, dev)
+    assert found["loss"] == pytest.approx(float(F.cross_entropy(scores, torch.from_numpy(dev.labels))), abs=1e-6)
+    expected = class_metrics(dev.labels, scores.softmax(1).numpy())
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("value", "words"), [(float("nan"), "the loss is nan"), (float("inf"), "the gradient's norm")])
+def test_training_stops_where_numbers_end(
+    data: LabelledSet, dev: LabelledSet, recipe: Recipe, value: float, words: str
+) -> None:
+    network = fresh(data, recipe)
+    with torch.no_grad():
+        if value == value:
+            # A finite loss whose gradient is not: the norm of a constant input divides by a zero spread.
+            network.encoder.norm.eps = 0.0
+            network.encoder.norm.weight.zero_()
+            network.encoder.layers[0].attention_norm.eps = 0.0
+            for part in (network.encoder.norm.bias, network.encoder.layers[0].out.weight):
+                part.zero_()
+            words = "the "
+        else:
+            network.encoder.word[:] = value
+    before = weights(network)
+    with pytest.raises(DnabertError) as caught:
+        train(network, data, dev, recipe, 1)
+    assert str(caught.value).startswith(f"step 1 of 12: {words}")
+    assert "lower the learning rate (0.003) or warm up longer" in str(caught.value)
+    after = weights(network)
+    assert all(torch.equal(before[name].nan_to_num(9), after[name].nan_to_num(9)) for name in before)
+
+
+def test_a_collapse_is_said(data: LabelledSet, dev: LabelledSet, recipe: Recipe) -> None:
+    network = fresh(data, recipe)
+    with torch.no_grad():
+        network.head.classifier.bias[:] = torch.tensor([50.0, -50.0])
+    events: list[Any] = []
+    outcome = train(network, data, dev, replace(recipe, learning_rate=1e-9, epochs=1), 1, events.append)
+    assert "one class is predicted" in events[-1]["warning"]
+    assert loop.collapse_warning(outcome.dev) == events[-1]["warning"]
+    assert outcome.dev["mcc"] == 0.0

@@ -1,0 +1,111 @@
+"""The verb from files to a model folder and back, and its refusals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dnabert_fast.engine.model import load
+from dnabert_fast.errors import CheckpointError, DnabertError, FormatError
+from dnabert_fast.train.loop import LabelledSet, evaluate
+from dnabert_fast.workflows.finetune import finetune
+
+from .conftest import poly_runs
+
+DATA = Path(__file__).parent.parent / "data" / "labelled"
+
+
+def table(data: LabelledSet, path: Path) -> Path:
+    rows = [f"{data.windows[i].decode()},{label}" for i, label in enumerate(data.labels)]
+    path.write_text("\n".join(["sequence,label", *rows]) + "\n")
+    return path
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    return {
+        name: table(poly_runs(48, seed), tmp_path / f"{name}.csv") for seed, name in enumerate(("train", "dev", "test"))
+    }
+
+
+QUICK: dict[str, Any] = {"network": "tiny", "learning_rate": 3e-3, "epochs": 2, "batch": 16, "seed": 3}
+
+
+def test_the_folder_is_the_model_that_was_measured(tmp_path: Path, files: dict[str, Path]) -> None:
+    events: list[Any] = []
+    shown: list[tuple[str, str, int | None]] = []
+    done: list[int] = []
+
+    def progress(what: str, unit: str, total: int | None) -> Any:
+        shown.append((what, unit, total))
+        return done.append
+
+    out = tmp_path / "deep" / "out"
+    facts = finetune(**files, output=out, **QUICK, report=events.append, progress=progress)
+    assert shown == [("training", "sequences", 96)]
+    assert sum(done) == 96
+    assert json.loads((out / "metrics.json").read_text()) == facts
+    logged = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [(e["event"], e["step"]) for e in logged] == [(e["event"], e["step"]) for e in events]
+    assert sum(e["event"] == "step" for e in logged) == facts["steps"] == 6
+    assert facts["data"]["test"] == {"file": "test.csv", "sequences": 48, "by_class": [24, 24], "also_in_train": 0}
+    model = load(str(out))
+    assert (model.k, model.labels, model.block.window) == (3, ("0", "1"), 24)
+    test = poly_runs(48, 2)
+    again = evaluate(model.network, test)
+    assert {name: facts["test"][name] for name in again} == pytest.approx(again, abs=1e-12)
+    answers = model.predict(test.windows)
+    assert float(np.mean(answers.argmax(1) == test.labels)) == pytest.approx(facts["test"]["accuracy"])
+
+
+def test_equal_commands_write_equal_models(tmp_path: Path, files: dict[str, Path]) -> None:
+    for name in ("a", "b"):
+        finetune(**files, output=tmp_path / name, **QUICK)
+    for part in ("model.safetensors", "config.json"):
+        assert (tmp_path / "a" / part).read_bytes() == (tmp_path / "b" / part).read_bytes()
+
+
+def test_training_goes_on_from_a_folder(tmp_path: Path, files: dict[str, Path]) -> None:
+    finetune(**files, output=tmp_path / "a", **QUICK)
+    again = {**QUICK, "network": None, "epochs": 8}
+    facts = finetune(**files, output=tmp_path / "b", model=str(tmp_path / "a"), **again)
+    first = json.loads((tmp_path / "a" / "metrics.json").read_text())
+    assert facts["dev"]["loss"] < first["dev"]["loss"]
+
+
+def test_real_promoters_under_the_demo_preset(tmp_path: Path) -> None:
+    promoters = DATA / "prom_300_tata_60.csv.gz"
+    facts = finetune(train=promoters, dev=promoters, preset="demo", epochs=1, output=tmp_path / "out")
+    assert facts["data"]["dev"]["also_in_train"] == 60
+    model = load(str(tmp_path / "out"))
+    assert model.block is not None
+    assert (model.block.window, model.labels) == (300, ("not promoter", "promoter"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"preset": "promoters"}, "--preset promoters: choose one of general, prom-300, prom-core, demo"),
+        ({"network": "huge"}, "--network huge: choose one of"),
+        ({"model": "x"}, "give one of them"),
+        ({"epochs": 0}, "--epochs 0 must be greater than 0"),
+        ({"learning_rate": -1.0}, "--learning-rate -1.0 must be greater than 0"),
+        ({"preset": "prom-core"}, "windows of 70 bases"),
+    ],
+)
+def test_settings_that_do_not_fit(tmp_path: Path, files: dict[str, Path], wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(DnabertError) as caught:
+        finetune(**files, output=tmp_path / "out", **{**QUICK, **wrong})
+    assert message in str(caught.value)
+
+
+def test_places_that_cannot_be_written_are_refused_before_training(tmp_path: Path, files: dict[str, Path]) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FormatError, match="the folder cannot be made"):
+        finetune(**files, output=tmp_path / "file", **QUICK)
+    with pytest.raises(CheckpointError):
+        finetune(**files, output=tmp_path / "out", model=str(tmp_path / "none"), learning_rate=1e-3)
