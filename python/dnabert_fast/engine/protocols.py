@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from ..seq.types import F32, I32, I64, U8
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Column", "Sink", "Source", "TableSink", "TrackSink"]
 
@@ -26,7 +29,7 @@ class Source(Protocol[Unit_co]):
 class _Context(Protocol):
     """A file written aside: leaving the block whole renames it to its final name, an exception leaves nothing."""
 
-    def __enter__(self) -> _Context: ...
+    def __enter__(self) -> Self: ...
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /

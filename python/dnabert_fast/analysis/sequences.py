@@ -1,0 +1,101 @@
+"""Probabilities and embeddings of sequences that come in units. Knows nothing of files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+
+from ..engine.model import Model
+from ..engine.pipeline import pipeline
+from ..engine.predict import Prepared
+from ..seq.batch import Windows
+from ..seq.types import F32, I64
+
+__all__ = ["HasWindows", "embed_sequences", "predict_sequences"]
+
+
+class HasWindows(Protocol):
+    """A unit of sequences; what else it holds (names, labels) is its maker's business."""
+
+    @property
+    def windows(self) -> Windows:
+        """The sequences' bases."""
+        ...
+
+
+Unit = TypeVar("Unit", bound=HasWindows)
+
+
+@dataclass(frozen=True)
+class _Work(Generic[Unit]):
+    unit: Unit
+    rows: I64
+    prepared: list[Prepared] | None
+
+
+def _run(
+    model: Model,
+    units: Iterable[Unit],
+    answer: Callable[[list[Prepared]], F32],
+    width: int,
+    write: Callable[[Unit, F32], None],
+    progress: Callable[[int], None],
+) -> int:
+    """Answer the sequences that have at least one k-mer; the others get NaN and are counted."""
+    too_short = 0
+
+    def read(unit: Unit) -> _Work[Unit]:
+        rows = np.flatnonzero(unit.windows.lengths >= model.k)
+        return _Work(unit, rows, model.prepare(unit.windows.take(rows)) if len(rows) else None)
+
+    def compute(work: _Work[Unit]) -> tuple[Unit, F32]:
+        nonlocal too_short
+        n = len(work.unit.windows)
+        too_short += n - len(work.rows)
+        table = np.full((n, width), np.nan, np.float32)
+        if work.prepared is not None:
+            table[work.rows] = answer(work.prepared)
+        return work.unit, table
+
+    def deliver(result: tuple[Unit, F32]) -> None:
+        write(*result)
+        progress(len(result[1]))
+
+    pipeline(units, read, compute, deliver)
+    return too_short
+
+
+def predict_sequences(
+    model: Model,
+    units: Iterable[Unit],
+    write: Callable[[Unit, F32], None],
+    progress: Callable[[int], None] = lambda sequences: None,
+) -> int:
+    """Hand each unit with its probabilities float32 [n, C] (values for a regression) to `write`, in order.
+
+    Returns how many sequences are shorter than k; their rows are NaN.
+    """
+    model.need_head()
+
+    def answer(prepared: list[Prepared]) -> F32:
+        return model.probabilities(model.logits(prepared))
+
+    return _run(model, units, answer, max(1, len(model.labels)), write, progress)
+
+
+def embed_sequences(
+    model: Model,
+    units: Iterable[Unit],
+    write: Callable[[Unit, F32], None],
+    pooling: str = "mean",
+    progress: Callable[[int], None] = lambda sequences: None,
+) -> int:
+    """Hand each unit with its vectors float32 [n, H] (see `Model.embed`) to `write`, in order.
+
+    Returns how many sequences are shorter than k; their rows are NaN.
+    """
+    width = model.network.config.encoder.hidden_size
+    return _run(model, units, lambda prepared: model.vectors(prepared, pooling), width, write, progress)

@@ -1,0 +1,189 @@
+"""Score the ALT alleles of VCF records: how each changes a model's answer in its window. Knows nothing of files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..engine.model import Model
+from ..engine.pipeline import pipeline
+from ..engine.predict import Prepared
+from ..engine.scores import Readout, log_odds_ratio, weighted_difference
+from ..errors import ReferenceMismatch
+from ..seq.batch import Windows
+from ..seq.genome import Genome
+from ..seq.types import F32, F64, I64
+from ..seq.variants import (
+    FLAG_NAMES,
+    UNSCORED,
+    Alleles,
+    Flag,
+    Placed,
+    Regions,
+    changes,
+    check_reference,
+    normalized,
+    place,
+)
+from ..seq.vcf_text import Records, allele_table
+
+__all__ = ["UNIT_RECORDS", "ScoredUnit", "VariantOptions", "VariantSummary", "score_variants"]
+
+UNIT_RECORDS = 4096
+
+
+@dataclass(frozen=True)
+class VariantOptions:
+    """How alleles are placed and read; the flags of the verb of the same names."""
+
+    readout: Readout
+    window: int | None
+    regions: Regions | None = None
+    normalize: bool = False
+    ref_mismatch: str = "skip"
+
+
+@dataclass(frozen=True)
+class ScoredUnit:
+    """The records of a unit, their alleles and the scores, float32 [a] each, NaN where an allele has none.
+
+    ref, alt: probability (or value) of the two windows; diff, logor: the paper's scores of the change.
+    """
+
+    records: Records
+    alleles: Alleles
+    ref: F32
+    alt: F32
+    diff: F32
+    logor: F32 | None
+
+    @property
+    def fields(self) -> dict[str, F32]:
+        """The scores by the last part of their field names."""
+        named = {"REF": self.ref, "ALT": self.alt, "DIFF": self.diff}
+        return named if self.logor is None else {**named, "LOGOR": self.logor}
+
+
+@dataclass
+class VariantSummary:
+    """What a run did, in counts; `reasons` counts alleles by flag, `aliased` records by "CHROM -> contig"."""
+
+    records: int = 0
+    alleles: int = 0
+    scored: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    aliased: Counter[str] = field(default_factory=Counter)
+    windows: int = 0
+    windows_encoded: int = 0
+
+
+@dataclass(frozen=True)
+class _Work:
+    records: Records
+    alleles: Alleles
+    placed: Placed
+    prepared: list[Prepared]
+
+
+def score_variants(
+    model: Model,
+    genome: Genome,
+    units: Iterable[Records],
+    contig_of: Callable[[list[str]], tuple[list[int], dict[str, str]]],
+    write: Callable[[ScoredUnit], None],
+    options: VariantOptions,
+    summary: VariantSummary,
+    *,
+    readers: int = 1,
+    progress: Callable[[int], None] = lambda records: None,
+) -> VariantSummary:
+    """Score every ALT of every record and hand each unit to `write`, in order.
+
+    `contig_of` maps names of CHROM to rows of `Genome.names` (-1: none) and tells which were aliased. The reference
+    window of a record, and of every BED window, is encoded once a unit; an ALT equal to REF scores exactly 0.
+    Raises ReferenceMismatch at the first REF that differs from the genome if `options.ref_mismatch` is "error".
+    """
+
+    def read(records: Records) -> _Work:
+        alleles = _alleles(records, contig_of, summary)
+        alleles = check_reference(alleles, genome, tolerate=options.ref_mismatch == "warn")
+        _mind_mismatches(records, alleles, options.ref_mismatch)
+        change = normalized(alleles, genome) if options.normalize else changes(alleles)
+        alleles, placed = place(alleles, change, genome, options.window, options.regions)
+        both = Windows.concatenate([placed.reference, placed.alternative])
+        backward = np.concatenate([placed.reverse, placed.reverse])
+        return _Work(records, alleles, placed, model.prepare(both, backward) if len(both) else [])
+
+    def compute(work: _Work) -> ScoredUnit:
+        _count(work, summary)
+        readout, n = options.readout, len(work.placed.rows)
+        score = readout.score(model.logits(work.prepared)) if n else np.empty(0)
+        ref, alt = score[:n], score[n:]
+        table = _Table(len(work.alleles), work.placed.rows)
+        if readout.regression:
+            values = table.fill(ref), table.fill(alt), table.fill(alt - ref), None
+        else:
+            difference, ratio = weighted_difference(ref, alt), log_odds_ratio(ref, alt)
+            values = table.fill(readout.value(ref)), table.fill(readout.value(alt)), table.fill(difference), table.fill(ratio)
+        return ScoredUnit(work.records, work.alleles, *values)
+
+    def deliver(unit: ScoredUnit) -> None:
+        write(unit)
+        progress(len(unit.records))
+
+    pipeline(units, read, compute, deliver, readers=readers)
+    return summary
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Scores of the placed rows among all alleles."""
+
+    n: int
+    rows: I64
+
+    def fill(self, values: F64) -> F32:
+        column = np.full(self.n, np.nan, np.float32)
+        column[self.rows] = values
+        return column
+
+
+def _alleles(
+    records: Records, contig_of: Callable[[list[str]], tuple[list[int], dict[str, str]]], summary: VariantSummary
+) -> Alleles:
+    table = allele_table(records)
+    names, name_of_record = records.contigs()
+    rows, aliased = contig_of(names)
+    contig = np.array(rows, np.int32)[name_of_record][table.record]
+    for row, count in enumerate(np.bincount(name_of_record, minlength=len(names)).tolist()):
+        if names[row] in aliased:
+            summary.aliased[f"{names[row]} -> {aliased[names[row]]}"] += count
+    position = records.position[table.record] - 1
+    return Alleles.of(table.record, table.kind, contig, position, table.ref, table.alt)
+
+
+def _mind_mismatches(records: Records, alleles: Alleles, policy: str) -> None:
+    if policy != "error":
+        return
+    wrong = np.flatnonzero(alleles.flags & np.uint32(Flag.REF_MISMATCH | Flag.OUT_OF_CONTIG))
+    if len(wrong):
+        record = int(alleles.record[wrong[0]])
+        raise ReferenceMismatch(
+            f"{records.where(record)}: REF {alleles.ref[int(wrong[0])].decode()} differs from the genome; "
+            "check that VCF and genome are of one assembly, or use --ref-mismatch skip"
+        )
+
+
+def _count(work: _Work, summary: VariantSummary) -> None:
+    flags = work.alleles.flags
+    summary.records += len(work.records)
+    summary.alleles += len(flags)
+    summary.scored += int(np.count_nonzero((flags & np.uint32(UNSCORED)) == 0))
+    for flag, name in zip(Flag, FLAG_NAMES, strict=True):
+        if count := int(np.count_nonzero(flags & np.uint32(flag))):
+            summary.reasons[name] += count
+    summary.windows += sum(len(side.batch.owner) for side in work.prepared)
+    summary.windows_encoded += sum(len(side.distinct.first) for side in work.prepared)

@@ -1,0 +1,75 @@
+"""What a user sees of a run: progress on stderr, tables of counts, errors as one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from ..workflows.progress import Advance, silent
+from ..workflows.progress import Progress as ProgressProtocol
+
+__all__ = ["counts_table", "err", "shown_progress"]
+
+err = Console(stderr=True, highlight=False)
+
+
+class _Rate(ProgressColumn):
+    """Units done a second, over the whole of the task."""
+
+    def render(self, task: Task) -> Text:
+        elapsed = task.finished_time if task.finished else task.elapsed
+        if not elapsed or not task.completed:
+            return Text("")
+        return Text(f"{_short(task.completed / elapsed)} {task.fields['unit']}/s")
+
+
+@contextmanager
+def shown_progress(quiet: bool) -> Iterator[ProgressProtocol]:
+    """A Progress that draws bars with rate and time left on stderr; one that shows nothing where that is no terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield silent
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[shown]}"),
+        _Rate(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as bars:
+
+        def begin(what: str, unit: str, total: int | None) -> Advance:
+            task = bars.add_task(what, total=total, unit=unit, shown="")
+
+            def advance(done: int) -> None:
+                bars.advance(task, done)
+                completed = bars.tasks[task].completed
+                bars.update(task, shown=f"{_short(completed)}{'' if total is None else ' of ' + _short(total)} {unit}")
+
+            return advance
+
+        yield begin
+
+
+def counts_table(title: str, rows: Mapping[str, int | float | str]) -> Table:
+    """A table of two columns: what, and how many."""
+    table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    for name, value in rows.items():
+        table.add_row(name, f"{value:,}" if isinstance(value, (int, float)) else value)
+    return table
+
+
+def _short(number: float) -> str:
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if number >= size:
+            return f"{number / (1e3 if letter == 'k' else size):.3g} {letter}"
+    return f"{number:.3g}" if number < 100 else f"{number:.0f}"

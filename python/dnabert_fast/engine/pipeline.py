@@ -1,0 +1,104 @@
+"""Read, compute and write as three stages over bounded queues. Knows nothing of genomes, models or files."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+__all__ = ["pipeline"]
+
+Unit = TypeVar("Unit")
+Work = TypeVar("Work")
+Result = TypeVar("Result")
+
+_POLL_SECONDS = 0.05
+
+
+class _Channel(Generic[Result]):
+    """A bounded queue whose waits end when the pipeline stops."""
+
+    def __init__(self, depth: int, stopped: threading.Event) -> None:
+        self._queue: queue.Queue[Result | None] = queue.Queue(depth)
+        self._stopped = stopped
+
+    def put(self, item: Result | None) -> bool:
+        while not self._stopped.is_set():
+            try:
+                self._queue.put(item, timeout=_POLL_SECONDS)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def get(self) -> Result | None:
+        while not self._stopped.is_set():
+            try:
+                return self._queue.get(timeout=_POLL_SECONDS)
+            except queue.Empty:
+                continue
+        return None
+
+
+def pipeline(
+    units: Iterable[Unit],
+    read: Callable[[Unit], Work],
+    compute: Callable[[Work], Result],
+    write: Callable[[Result], None],
+    *,
+    readers: int = 1,
+    depth: int = 4,
+) -> None:
+    """Run every unit through read, compute and write, each stage in its own thread, results in the order of the units.
+
+    `read` runs in `readers` threads, `compute` in the calling thread (where Ctrl-C arrives), `write` in one thread.
+    At most `depth` units wait before each stage. The first exception of any stage stops all and is raised here.
+    """
+    stopped = threading.Event()
+    failures: list[BaseException] = []
+    works: _Channel[Future[Work]] = _Channel(depth, stopped)
+    results: _Channel[tuple[Result]] = _Channel(depth, stopped)
+
+    def fail(error: BaseException) -> None:
+        failures.append(error)
+        stopped.set()
+
+    with ThreadPoolExecutor(readers, thread_name_prefix="read") as pool:
+
+        def feed() -> None:
+            try:
+                for unit in units:
+                    if not works.put(pool.submit(read, unit)):
+                        return
+                works.put(None)
+            except BaseException as error:
+                fail(error)
+
+        def drain() -> None:
+            try:
+                while (item := results.get()) is not None:
+                    write(item[0])
+            except BaseException as error:
+                fail(error)
+
+        feeder = threading.Thread(target=feed, name="feed", daemon=True)
+        writer = threading.Thread(target=drain, name="write", daemon=True)
+        feeder.start()
+        writer.start()
+        try:
+            while (future := works.get()) is not None:
+                results.put((compute(future.result()),))
+            results.put(None)
+            writer.join()
+        except BaseException as error:
+            fail(error)
+        finally:
+            if failures:
+                stopped.set()
+            writer.join()
+            feeder.join()
+            pool.shutdown(wait=True, cancel_futures=True)
+    if failures:
+        raise failures[0]

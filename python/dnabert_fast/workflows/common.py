@@ -1,0 +1,60 @@
+"""What verbs share: opening a genome, reading the user's windows, and writing summaries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import DnabertError, FormatError
+from ..io.atomic import writing
+from ..io.bed import read_bed
+from ..seq.aliases import AliasTable, resolve
+from ..seq.genome import Genome
+from ..seq.variants import Regions
+
+__all__ = ["read_regions", "window_length", "write_summary"]
+
+
+def read_regions(path: str | Path, genome: Genome, aliases: AliasTable) -> Regions:
+    """Regions of a BED file on a genome's contigs; column 6, where it says "-", turns a window round.
+
+    Raises FormatError naming the line for a contig that the genome has not and for a region that reaches outside it.
+    """
+    bed = read_bed(path)
+    rows, _ = resolve(bed.contigs, genome, aliases)
+    contig = np.array(rows, np.int32)[bed.contig]
+    missing = np.flatnonzero(contig < 0)
+    if len(missing):
+        at = int(missing[0])
+        raise FormatError(f"{path}:{bed.line[at]}: contig {bed.contigs[bed.contig[at]]} is not in the genome")
+    outside = np.flatnonzero(bed.end > genome.lengths[contig])
+    if len(outside):
+        at = int(outside[0])
+        name, length = genome.names[contig[at]], genome.lengths[contig[at]]
+        raise FormatError(f"{path}:{bed.line[at]}: ends at {bed.end[at]}, but contig {name} has {length} bases")
+    return Regions(contig, bed.start, bed.end, bed.strand == ord("-"))
+
+
+def window_length(given: int | None, trained: int | None, k: int) -> int:
+    """The window of a verb: as given, or the one the model was trained on.
+
+    Raises DnabertError where neither says it, and for a window shorter than k.
+    """
+    window = given if given is not None else trained
+    if window is None:
+        raise DnabertError("this model does not say the window it was trained on; give --window BASES")
+    if window < k:
+        raise DnabertError(f"--window {window} is shorter than one {k}-mer")
+    return window
+
+
+def write_summary(path: str | Path | None, facts: Mapping[str, Any]) -> None:
+    """Write the facts of a run as one JSON object, if a path is given."""
+    if path is None:
+        return
+    with writing(path) as partial:
+        Path(partial).write_text(json.dumps(facts, indent=2) + "\n")

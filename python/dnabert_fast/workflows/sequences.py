@@ -1,0 +1,169 @@
+"""The verbs `predict`, `embed` and `tokenize`: a file of sequences in, a row a sequence out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..analysis.sequences import embed_sequences, predict_sequences
+from ..engine.model import Model, load
+from ..errors import DnabertError, FormatError
+from ..io import ends_with, open_table
+from ..io.columns import packed
+from ..io.npy import NpySink
+from ..io.sequences import SequenceUnit, sequence_units
+from ..io.text import open_text
+from ..seq.batch import kmer_ids
+from ..seq.types import F32
+from ..seq.vocab import Vocabulary
+from .common import write_summary
+from .progress import Progress, silent
+
+__all__ = ["embed", "predict", "tokenize"]
+
+
+def predict(
+    sequences: str | Path,
+    *,
+    model: str,
+    output: str | Path,
+    strand: str = "+",
+    precision: str = "fp32",
+    device: str = "auto",
+    threads: int | None = None,
+    summary: str | Path | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Write name, length, probability of each class and the likeliest class of every sequence (or its value).
+
+    sequences: FASTA, or csv/tsv with a column `sequence` (bases or k-mers), plain or gzip. output: .tsv, .tsv.gz or
+    .parquet. Sequences shorter than k get no answer and are counted. Returns the facts of the run.
+    """
+    began = time.monotonic()
+    loaded = load(model, device=device, precision=precision, threads=threads, strand=strand)
+    loaded.need_head()
+    regression = loaded.network.config.regression
+    columns = [("name", "str"), ("length", "int")]
+    columns += [("value", "float")] if regression else [(f"p_{label}", "float") for label in loaded.labels]
+    columns += [] if regression else [("predicted", "str")]
+    with ExitStack() as stack:
+        table = stack.enter_context(open_table(output, columns))
+
+        def write(unit: SequenceUnit, answers: F32) -> None:
+            rows = [packed(unit.names), unit.windows.lengths, *np.ascontiguousarray(answers.T)]
+            if not regression:
+                rows.append(packed([loaded.labels[i] if i >= 0 else "." for i in _likeliest(answers)]))
+            table.write(rows)
+
+        counter = _Counter(progress("predicting", "sequences", None))
+        short = predict_sequences(loaded, sequence_units(sequences), write, counter)
+    return _facts("predict", loaded, output, counter.done, short, began, summary, precision)
+
+
+def embed(
+    sequences: str | Path,
+    *,
+    model: str,
+    output: str | Path,
+    pooling: str = "mean",
+    strand: str = "+",
+    precision: str = "fp32",
+    device: str = "auto",
+    threads: int | None = None,
+    summary: str | Path | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Write one vector a sequence, the mean over its k-mers ("mean") or its [CLS] state ("cls").
+
+    output: .npy (float32 [n, H]) or .parquet (name and one column a dimension). Returns the facts of the run.
+    """
+    if pooling not in ("mean", "cls"):
+        raise DnabertError(f"--pooling {pooling}: choose mean or cls")
+    began = time.monotonic()
+    loaded = load(model, device=device, precision=precision, threads=threads, strand=strand)
+    with ExitStack() as stack:
+        write = _embedding_writer(stack, output, loaded.network.config.encoder.hidden_size)
+        counter = _Counter(progress("embedding", "sequences", None))
+        short = embed_sequences(loaded, sequence_units(sequences), write, pooling, counter)
+    return _facts("embed", loaded, output, counter.done, short, began, summary, precision) | {"pooling": pooling}
+
+
+def tokenize(
+    sequences: str | Path, *, k: int, output: str | Path, ids: bool = False, progress: Progress = silent
+) -> dict[str, Any]:
+    """Write the k-mers of every sequence, one line a sequence and blanks between them, as text or as token ids.
+
+    Letters come out as they are; a k-mer over any letter but A, C, G, T is [UNK] among the ids. Returns counts.
+    """
+    spelt = np.array([str(i) for i in range(Vocabulary(k).size)])
+    counter = _Counter(progress("tokenizing", "sequences", None))
+    with open_text(output) as sink:
+        for unit in sequence_units(sequences):
+            for row in range(len(unit.windows)):
+                sequence = unit.windows[row]
+                if ids:
+                    line = " ".join(spelt[kmer_ids(np.frombuffer(sequence, np.uint8), k)])
+                else:
+                    line = " ".join(sequence[i : i + k].decode() for i in range(len(sequence) - k + 1))
+                sink.write(f"{line}\n".encode())
+            counter(len(unit.windows))
+    return {"verb": "tokenize", "sequences": counter.done, "k": k, "output": str(output)}
+
+
+class _Counter:
+    """Counts what is done and passes it on."""
+
+    def __init__(self, advance: Callable[[int], None]) -> None:
+        self.done = 0
+        self._advance = advance
+
+    def __call__(self, done: int) -> None:
+        self.done += done
+        self._advance(done)
+
+
+def _likeliest(answers: F32) -> list[int]:
+    """The column of the highest probability of each row, -1 where a row has no answer."""
+    missing = np.isnan(answers[:, 0])
+    best = np.where(missing, -1, np.nan_to_num(answers).argmax(axis=1))
+    found: list[int] = best.tolist()
+    return found
+
+
+def _embedding_writer(stack: ExitStack, output: str | Path, width: int) -> Callable[[SequenceUnit, F32], None]:
+    if ends_with(output, (".npy",)):
+        array = stack.enter_context(NpySink(output, width))
+        return lambda unit, vectors: array.write(vectors)
+    if not ends_with(output, (".parquet",)):
+        raise FormatError(f"{output}: unknown kind of output; name it .npy or .parquet")
+    table = stack.enter_context(open_table(output, [("name", "str"), *((f"d{i}", "float") for i in range(width))]))
+    return lambda unit, vectors: table.write([packed(unit.names), *np.ascontiguousarray(vectors.T)])
+
+
+def _facts(
+    verb: str,
+    model: Model,
+    output: str | Path,
+    sequences: int,
+    too_short: int,
+    began: float,
+    summary: str | Path | None,
+    precision: str,
+) -> dict[str, Any]:
+    facts = {
+        "verb": verb,
+        "model": model.hash(),
+        "strand": model.strand,
+        "precision": precision,
+        "sequences": sequences,
+        "shorter_than_k": too_short,
+        "seconds": round(time.monotonic() - began, 3),
+        "output": str(output),
+    }
+    write_summary(summary, facts)
+    return facts

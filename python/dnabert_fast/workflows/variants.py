@@ -1,0 +1,244 @@
+"""The verb `variants`: a VCF and a genome in, the same VCF with scores out."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..analysis.variants import UNIT_RECORDS, ScoredUnit, VariantOptions, VariantSummary, score_variants
+from ..engine.model import Model, load
+from ..errors import DnabertError, FormatError
+from ..io import TABLES, VARIANTS, ends_with, open_table
+from ..io.vcf import VcfSink, VcfSource, header_lines
+from ..seq.aliases import AliasTable, refused, resolve
+from ..seq.batch import Windows
+from ..seq.genome import Genome
+from ..seq.types import F32
+from ..seq.variants import FLAG_NAMES
+from ..seq.vcf_text import splice
+from .common import read_regions, window_length, write_summary
+from .progress import Progress, silent
+
+__all__ = ["variants"]
+
+_MISMATCHES = ("error", "warn", "skip")
+_MEANING = {
+    "REF": "{value} of the reference window",
+    "ALT": "{value} of the window with the ALT allele",
+    "DIFF": "(ALT - REF) * max(REF, ALT), the difference score of Ji et al. 2021",
+    "LOGOR": "log2 odds(REF) - log2 odds(ALT); positive where the ALT allele lowers the probability",
+}
+
+
+def variants(
+    vcf: str | Path,
+    genome: str | Path,
+    *,
+    model: str,
+    output: str | Path,
+    windows: str | Path = "centred",
+    window: int | None = None,
+    strand: str = "+",
+    class_name: str | None = None,
+    ref_mismatch: str = "skip",
+    normalize: bool = False,
+    alias: str | Path | None = None,
+    overwrite: bool = False,
+    precision: str = "fp32",
+    device: str = "auto",
+    threads: int | None = None,
+    summary: str | Path | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Score every ALT allele of a VCF or BCF and write each record back with its scores in INFO.
+
+    `model` is a folder, hub name or "demo", or NAME=one of these to put NAME into the fields' names. output: .vcf.gz
+    (BGZF with index), .vcf, .bcf, "-" (VCF on standard output), or a table of alleles: .tsv, .tsv.gz, .parquet.
+    `windows` is "centred" (the first changed base stands at window // 2) or a BED file whose regions are the windows.
+    Every record comes out in order, unchanged but for INFO; an allele without a score has "." and its reasons in
+    DNABERT_FLAG. Returns the facts of the run, also written to `summary` as JSON.
+    """
+    began = time.monotonic()
+    if ref_mismatch not in _MISMATCHES:
+        raise DnabertError(f"--ref-mismatch {ref_mismatch}: choose one of {', '.join(_MISMATCHES)}")
+    prefix, folder = _named(model)
+    loaded = load(folder, device=device, precision=precision, threads=threads, strand=strand)
+    readout = loaded.readout(class_name)
+    block = loaded.block
+    centred = str(windows) == "centred"
+    length = window_length(window, block.window if block else None, loaded.k) if centred else None
+    counts = VariantSummary()
+    with ExitStack() as stack:
+        opened = stack.enter_context(Genome.open(genome))
+        aliases = AliasTable() if alias is None else AliasTable.read(alias)
+        if length is not None and length > int(opened.lengths.max()):
+            raise DnabertError(f"--window {length} is longer than every contig of {genome}")
+        regions = None if centred else read_regions(windows, opened, aliases)
+        options = VariantOptions(readout, length, regions, normalize, ref_mismatch)
+        source = VcfSource(vcf, UNIT_RECORDS)
+        settings = {
+            "model": loaded.hash(),
+            "windows": "centred" if centred else f"{len(regions.start) if regions else 0} regions",
+            "window": length,
+            "strand": strand,
+            "class": readout.label,
+            "normalize": normalize,
+            "ref_mismatch": ref_mismatch,
+            "precision": precision,
+        }
+        out = _Output(stack, output, source, prefix, loaded, readout.regression, settings, overwrite)
+        advance = progress("scoring", "records", None)
+        contigs: dict[str, None] = {}
+
+        def contig_of(names: list[str]) -> tuple[list[int], dict[str, str]]:
+            contigs.update(dict.fromkeys(names))
+            return resolve(names, opened, aliases)
+
+        score_variants(loaded, opened, source, contig_of, out.write, options, counts, progress=advance)
+        notes = [*opened.notes, *source.header.repairs, *refused(list(contigs), opened, aliases).values()]
+        notes += _window_notes(loaded, length)
+    notes += out.notes()
+    facts = {
+        "verb": "variants",
+        **settings,
+        **{name: dict(v) if name in ("reasons", "aliased") else v for name, v in asdict(counts).items()},
+        "notes": notes,
+        "seconds": round(time.monotonic() - began, 3),
+        "output": str(output),
+    }
+    write_summary(summary, facts)
+    return facts
+
+
+def _named(model: str) -> tuple[str, str]:
+    """The prefix of the fields and the model's folder, out of [NAME=]DIR."""
+    name, equals, folder = model.partition("=")
+    if not equals or Path(model).exists():
+        return "DNABERT", model
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        raise DnabertError(f"--model {model}: NAME may hold letters, digits and _, and starts with a letter")
+    return f"DNABERT_{name}", folder
+
+
+def _window_notes(model: Model, window: int | None) -> list[str]:
+    """Where centred windows of this length are not what the model was trained on."""
+    block = model.block
+    if block is None or window is None:
+        return []
+    notes = []
+    if block.anchor != "any":
+        notes.append(
+            f"the model was trained on windows anchored at: {block.anchor}; a window centred on a variant is another "
+            "kind of input; give such windows with --windows FILE.bed"
+        )
+    if window != block.window:
+        notes.append(f"the model was trained on windows of {block.window} bases, not {window}")
+    return notes
+
+
+class _Output:
+    """Where scored units go: VCF text with INFO spliced in, or rows of a table."""
+
+    def __init__(
+        self,
+        stack: ExitStack,
+        output: str | Path,
+        source: VcfSource,
+        prefix: str,
+        model: Model,
+        regression: bool,
+        settings: dict[str, Any],
+        overwrite: bool,
+    ) -> None:
+        names = ("REF", "ALT", "DIFF") if regression else ("REF", "ALT", "DIFF", "LOGOR")
+        self._fields = {name: f"{prefix}_{name}" for name in names}
+        self._flag = f"{prefix}_FLAG"
+        self._overwrite = overwrite
+        self._replaced: tuple[str, ...] = ()
+        self._sink: VcfSink | None = None
+        self._write: Callable[[ScoredUnit], None]
+        if str(output) == "-" or ends_with(output, VARIANTS):
+            lines = self._declarations(prefix, model.labels, regression, settings)
+            header, self._replaced = header_lines(source.header, lines, [*self._fields.values(), self._flag], overwrite)
+            self._sink = stack.enter_context(VcfSink(output, header))
+            self._write = self._write_vcf
+            return
+        if not ends_with(output, TABLES):
+            raise FormatError(f"{output}: unknown kind of output; name it {', '.join((*VARIANTS, *TABLES))}")
+        columns = [("CHROM", "str"), ("POS", "int"), ("ID", "str"), ("REF", "str"), ("ALT", "str")]
+        columns += [(name, "float") for name in self._fields.values()] + [(self._flag, "str")]
+        self._table = stack.enter_context(open_table(output, columns))
+        self._write = self._write_rows
+
+    def write(self, unit: ScoredUnit) -> None:
+        """Write the records of a unit."""
+        self._write(unit)
+
+    def notes(self) -> list[str]:
+        """What the file turned out to be, once it is closed."""
+        notes = [f"fields of an earlier run were replaced: {', '.join(self._replaced)}"] if self._replaced else []
+        if self._sink is not None and self._sink.unsorted:
+            notes.append("the input is not sorted by position, so the output has no index")
+        return notes
+
+    def _declarations(
+        self, prefix: str, labels: tuple[str, ...], regression: bool, settings: dict[str, Any]
+    ) -> list[bytes]:
+        value = "Value" if regression else f"Probability of class {settings['class']}"
+        lines = [
+            f'##INFO=<ID={field},Number=A,Type=Float,Description="{_MEANING[name].format(value=value)}">'
+            for name, field in self._fields.items()
+        ]
+        reasons = ", ".join(dict.fromkeys(FLAG_NAMES))
+        lines.append(
+            f'##INFO=<ID={self._flag},Number=A,Type=String,Description="Reasons of an allele, joined by &: {reasons}">'
+        )
+        said = " ".join(f"{name}={value}" for name, value in settings.items() if value is not None)
+        lines += [f"##source=dnabert_fast {__version__}", f"##{prefix.lower()}_command=variants {said}"]
+        return [line.encode() for line in lines]
+
+    def _write_vcf(self, unit: ScoredUnit) -> None:
+        assert self._sink is not None
+        fields = {self._fields[name]: values for name, values in unit.fields.items()}
+        text = splice(
+            unit.records, unit.alleles.record, fields, self._flag, unit.alleles.flags, FLAG_NAMES,
+            overwrite=self._overwrite,
+        )  # fmt: skip
+        names, code = unit.records.contigs()
+        self._sink.note_positions(names, code, unit.records.position)
+        self._sink.write(text)
+
+    def _write_rows(self, unit: ScoredUnit) -> None:
+        records, record = unit.records, unit.alleles.record
+
+        def column(number: int) -> Windows:
+            starts = records.columns[record, number]
+            return Windows.from_spans(records.text, starts, records.columns[record, number + 1] - 1)
+
+        strings = [column(0), column(2), unit.alleles.ref, unit.alleles.alt]
+        chrom, identifier, ref, alt = [(text.bases, text.offsets) for text in strings]
+        scores: list[F32] = list(unit.fields.values())
+        reasons = _reasons(unit)
+        self._table.write(
+            [chrom, records.position[record], identifier, ref, alt, *scores, (reasons.bases, reasons.offsets)]
+        )
+
+
+def _reasons(unit: ScoredUnit) -> Windows:
+    """The flags of each allele as text; only the sets of flags that occur are spelt."""
+    sets, which = np.unique(unit.alleles.flags, return_inverse=True)
+    spelt = [
+        "&".join(name for bit, name in enumerate(FLAG_NAMES) if int(flags) >> bit & 1) or "." for flags in sets
+    ]
+    words = Windows.from_strings(spelt)
+    rows: np.ndarray[Any, np.dtype[np.int64]] = which.reshape(-1)
+    return words.take(rows)
+
