@@ -67,8 +67,8 @@ def bases_of_kmers(text: str) -> str:
     if len(words) < 2:
         return words[0] if words else ""
     k = len(words[0])
-    odd = next((word for word in words if len(word) != k or not word.isascii()), None)
-    if odd is not None:
+    if set(map(len, words)) != {k} or not text.isascii():
+        odd = next(word for word in words if len(word) != k or not word.isascii())
         raise FormatError(f"k-mers of unequal length: {words[0]!r} and {odd!r}; give overlapping k-mers or plain bases")
     table = np.frombuffer("".join(words).encode(), np.uint8).reshape(len(words), k)
     broken = np.flatnonzero((table[1:, :-1] != table[:-1, 1:]).any(axis=1))
