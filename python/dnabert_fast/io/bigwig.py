@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -36,6 +37,8 @@ class BigWigSink(WrittenAside):
             if length > _LONGEST:
                 raise FormatError(f"{path}: {name} has {length} bases, more than bigWig can hold; write .bedgraph.gz")
         super().__init__(path)
+        self._aside = self.partial.with_suffix(".partial.bw")  # pybigtools looks at the name
+        self._stack.callback(self._aside.unlink, missing_ok=True)
         self._contigs = dict(contigs)
         self._order = GenomeOrder(contigs)
         self._units: queue.Queue[Iterable[tuple[str, int, int, float]] | None] = queue.Queue(_UNITS_WAITING)
@@ -77,7 +80,7 @@ class BigWigSink(WrittenAside):
 
     def _run(self) -> None:
         try:
-            pybigtools.open(str(self.partial), "w").write(self._contigs, chain.from_iterable(self._received()))
+            pybigtools.open(str(self._aside), "w").write(self._contigs, chain.from_iterable(self._received()))
         except BaseException as error:  # pybigtools panics with a BaseException; the sink's owner is told
             self._failure = error
 
@@ -88,11 +91,12 @@ class BigWigSink(WrittenAside):
         self._thread.join()
         if self._failure is not None or self._written() != self._covered:
             raise self._failed()
+        os.replace(self._aside, self.partial)
 
     def _written(self) -> int:
         """Bases the finished file holds: pybigtools reports some failures only by a file that lacks values."""
         try:
-            with pybigtools.open(str(self.partial)) as reader:
+            with pybigtools.open(str(self._aside)) as reader:
                 return int(reader.info()["summary"]["basesCovered"])
         except Exception as error:
             self._failure = error

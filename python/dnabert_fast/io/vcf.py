@@ -128,8 +128,8 @@ def header_lines(
 ) -> tuple[bytes, tuple[str, ...]]:
     """The header as bytes with our ## lines before its #CHROM line; nothing else is added or changed.
 
-    An INFO field of `names` that the header declares already is an error, or with `overwrite` goes, as do lines equal to
-    ours; the names of fields that went come back too. What was repaired is in `header.repairs`.
+    An INFO field of `names` that the header declares already is an error, or with `overwrite` goes, as do lines equal
+    to ours; the names of fields that went come back too. What was repaired is in `header.repairs`.
     """
     kept, replaced = [], []
     for line in header.meta:
