@@ -69,15 +69,24 @@ class ScoredUnit:
 
 @dataclass
 class VariantSummary:
-    """What a run did, in counts; `reasons` counts alleles by flag, `aliased` records by "CHROM -> contig"."""
+    """What a run did, in counts.
+
+    `reasons` counts alleles by flag and `reason_records` the records that have such an allele; `aliased` counts
+    records by "CHROM -> contig".
+    """
 
     records: int = 0
     alleles: int = 0
     scored: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    reason_records: Counter[str] = field(default_factory=Counter)
     aliased: Counter[str] = field(default_factory=Counter)
-    windows: int = 0
-    windows_encoded: int = 0
+    pieces: int = 0
+    pieces_encoded: int = 0
+
+    def facts(self) -> dict[str, int | dict[str, int]]:
+        """The counts as JSON can hold them."""
+        return {name: dict(value) if isinstance(value, Counter) else value for name, value in vars(self).items()}
 
 
 @dataclass(frozen=True)
@@ -183,7 +192,9 @@ def _count(work: _Work, summary: VariantSummary) -> None:
     summary.alleles += len(flags)
     summary.scored += int(np.count_nonzero((flags & np.uint32(UNSCORED)) == 0))
     for flag, name in zip(Flag, FLAG_NAMES, strict=True):
-        if count := int(np.count_nonzero(flags & np.uint32(flag))):
-            summary.reasons[name] += count
-    summary.windows += sum(len(side.batch.owner) for side in work.prepared)
-    summary.windows_encoded += sum(len(side.distinct.first) for side in work.prepared)
+        rows = np.flatnonzero(flags & np.uint32(flag))
+        if len(rows):
+            summary.reasons[name] += len(rows)
+            summary.reason_records[name] += len(np.unique(work.alleles.record[rows]))
+    summary.pieces += sum(len(side.batch.owner) for side in work.prepared)
+    summary.pieces_encoded += sum(len(side.distinct.first) for side in work.prepared)

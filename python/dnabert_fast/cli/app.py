@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ..errors import DnabertError
 from . import options as o
-from .screen import counts_table, err, shown_progress
+from .screen import err, show_counts, shown_progress
 
 __all__ = ["app", "run"]
 
@@ -102,14 +102,12 @@ def variants(
     if quiet:
         return
     rate = facts["scored"] / max(facts["seconds"], 1e-9)
-    err.print(
-        counts_table(
-            f"{facts['output']}  ({facts['seconds']:.1f} s, {rate:.0f} alleles/s)",
-            {"records": facts["records"], "ALT alleles": facts["alleles"], "scored": facts["scored"]}
-            | {f"  {reason}": count for reason, count in facts["reasons"].items()}
-            | {f"contig {names}": count for names, count in facts["aliased"].items()}
-            | {"windows": facts["windows"], "windows encoded": facts["windows_encoded"]},
-        )
+    show_counts(
+        f"{facts['output']}  ({facts['seconds']:.1f} s, {rate:.0f} alleles/s)",
+        {"records": facts["records"], "ALT alleles": facts["alleles"], "scored": facts["scored"]}
+        | {f"  {reason}": count for reason, count in facts["reasons"].items()}
+        | {f"contig {names}": count for names, count in facts["aliased"].items()}
+        | {"pieces": facts["pieces"], "pieces encoded": facts["pieces_encoded"]},
     )
     for note in facts["notes"]:
         err.print(f"[yellow]note[/yellow]: {_escaped(note)}", soft_wrap=True)
@@ -146,17 +144,15 @@ def scan(
     if quiet:
         return
     rate = facts["windows"] / max(facts["seconds"], 1e-9)
-    err.print(
-        counts_table(
-            f"{facts['output']}  ({facts['seconds']:.1f} s, {rate:.0f} windows/s)",
-            {
-                "windows scored": facts["windows"],
-                "left out for unknown bases": facts["left_out_n"],
-                "contigs shorter than the window": len(facts["short_contigs"]),
-                "pieces": facts["pieces"],
-                "pieces encoded": facts["pieces_encoded"],
-            },
-        )
+    show_counts(
+        f"{facts['output']}  ({facts['seconds']:.1f} s, {rate:.0f} windows/s)",
+        {
+            "windows scored": facts["windows"],
+            "left out for unknown bases": facts["left_out_n"],
+            "contigs shorter than the window": len(facts["short_contigs"]),
+            "pieces": facts["pieces"],
+            "pieces encoded": facts["pieces_encoded"],
+        },
     )
 
 
@@ -214,7 +210,7 @@ def _show_sequences(facts: dict[str, object], quiet: bool) -> None:
     if not quiet:
         title = f"{facts['output']}  ({facts['seconds']} s)"
         shown = {name: facts[name] for name in ("sequences", "shorter_than_k")}
-        err.print(counts_table(title, {name.replace("_", " "): int(str(value)) for name, value in shown.items()}))
+        show_counts(title, {name.replace("_", " "): int(str(value)) for name, value in shown.items()})
 
 
 @app.command()
@@ -283,6 +279,6 @@ def finetune(
     for name in ("dev", "test"):
         if name in facts:
             rows = {key: f"{value:.4f}" for key, value in facts[name].items() if isinstance(value, float)}
-            err.print(counts_table(f"{name}: {facts['output']}", rows))
+            show_counts(f"{name}: {facts['output']}", rows)
     if facts["warning"]:
         err.print(f"[yellow]note[/yellow]: {_escaped(facts['warning'])}", soft_wrap=True)

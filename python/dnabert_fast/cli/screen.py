@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -14,7 +15,7 @@ from rich.text import Text
 from ..workflows.progress import Advance, silent
 from ..workflows.progress import Progress as ProgressProtocol
 
-__all__ = ["counts_table", "err", "shown_progress"]
+__all__ = ["err", "show_counts", "shown_progress"]
 
 err = Console(stderr=True, highlight=False)
 
@@ -58,14 +59,15 @@ def shown_progress(quiet: bool) -> Iterator[ProgressProtocol]:
         yield begin
 
 
-def counts_table(title: str, rows: Mapping[str, int | float | str]) -> Table:
-    """A table of two columns: what, and how many."""
-    table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+def show_counts(title: str, rows: Mapping[str, int | float | str]) -> None:
+    """Print a title and a table of two columns: what, and how many."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="dim")
     table.add_column(justify="right")
     for name, value in rows.items():
-        table.add_row(name, f"{value:,}" if isinstance(value, (int, float)) else value)
-    return table
+        table.add_row(escape(name), f"{value:,}" if isinstance(value, (int, float)) else escape(value))
+    err.print(escape(title), style="bold", soft_wrap=True)
+    err.print(table)
 
 
 def _short(number: float) -> str:

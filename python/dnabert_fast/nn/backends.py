@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dnabert_fast.errors import BackendUnavailable
-from dnabert_fast.kernels import cpu, reference
+from dnabert_fast.kernels import cpu, prepacked, reference
 
 if TYPE_CHECKING:
     from dnabert_fast.kernels.layout import Layout
@@ -45,37 +46,52 @@ class Ops(Protocol):
     def mlm_cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor: ...
 
 
+class Prepacked(Protocol):
+    """A frozen linear layer; see `kernels.prepacked.PrepackedLinear`."""
+
+    def __call__(self, x: Tensor, gelu: bool = False) -> Tensor: ...
+
+    def add(self, x: Tensor, residual: Tensor) -> Tensor: ...
+
+
 @dataclass(frozen=True)
 class Backend:
-    """A choice made once and carried along: its name, the reason for it, where and in what precision it runs."""
+    """A choice made once and carried along: its name, the reason for it, where and in what precision it runs.
+
+    `prepack(weight, bias, dtype)` freezes a linear layer for inference; None: inference runs on the parameters.
+    """
 
     name: str
     reason: str
     device: str
     precision: str
     ops: Ops
+    prepack: Callable[[Tensor, Tensor, torch.dtype], Prepacked] | None
 
     def __str__(self) -> str:
         return f"{self.name} ({self.precision}, {self.device}): {self.reason}"
 
 
-def choose(name: str = "auto", device: str = "cpu", precision: str = "fp32") -> Backend:
-    """The backend of a name (auto, cpu, reference), a device and a precision (fp32, bf16).
+def choose(name: str = "auto", device: str = "auto", precision: str = "fp32") -> Backend:
+    """The backend of a name (auto, cpu, reference), a device (auto, cpu) and a precision (fp32, bf16).
 
     Raises BackendUnavailable with the reason where this machine or this version does not have it.
     """
     if precision not in PRECISIONS:
         raise BackendUnavailable(f"no precision named {precision}; there are {', '.join(PRECISIONS)}")
-    if name == "triton" or torch.device(device).type != "cpu":
+    if name == "triton" or device not in ("auto", "cpu"):
         raise BackendUnavailable(_why_no_gpu(name, device))
     if name == "reference":
         if precision != "fp32":
             raise BackendUnavailable(f"the reference backend computes in fp32, not in {precision}")
-        return Backend(name, "asked for", "cpu", precision, cast(Ops, reference))
+        return Backend(name, "asked for", "cpu", precision, cast(Ops, reference), None)
     if name not in ("auto", "cpu"):
         raise BackendUnavailable(f"no backend named {name}; there are auto, cpu, reference")
+    if precision == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        raise BackendUnavailable("this processor has no fast bf16 (AVX-512 or Arm bf16); use --precision fp32")
     reason = "asked for" if name == "cpu" else "the device is cpu"
-    return Backend("cpu", f"{reason}; {torch.backends.cpu.get_cpu_capability()}", "cpu", precision, cast(Ops, cpu))
+    reason = f"{reason}; {torch.backends.cpu.get_cpu_capability()}"
+    return Backend("cpu", reason, "cpu", precision, cast(Ops, cpu), prepacked.prepack)
 
 
 def _why_no_gpu(name: str, device: str) -> str:

@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +108,7 @@ def variants(
     facts = {
         "verb": "variants",
         **settings,
-        **{name: dict(v) if name in ("reasons", "aliased") else v for name, v in asdict(counts).items()},
+        **counts.facts(),
         "notes": notes,
         "seconds": round(time.monotonic() - began, 3),
         "output": str(output),
