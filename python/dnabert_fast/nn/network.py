@@ -88,7 +88,7 @@ class Network(nn.Module):
         """The encoder with weights laid out for inference in the backend's precision, as the parameters are now."""
         if self._prepared is None or not self._prepared.made_of(self.encoder):
             self._prepared = None
-            self._prepared = PreparedEncoder(self.encoder, self.backend.precision)
+            self._prepared = PreparedEncoder(self.encoder, self.backend)
         return self._prepared
 
     def train(self, mode: bool = True) -> Network:
@@ -107,7 +107,7 @@ class Network(nn.Module):
         return network.train(self.training)
 
     def _encoder(self) -> Encoder | PreparedEncoder:
-        if self.training or torch.is_grad_enabled() or self.backend.name != "cpu":
+        if self.training or torch.is_grad_enabled() or self.backend.prepack is None:
             return self.encoder
         return self.prepare()
 

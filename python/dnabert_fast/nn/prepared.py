@@ -1,32 +1,97 @@
-"""The encoder laid out for inference on processors: prepacked weights, in-place steps. Frozen; knows no heads."""
+"""The encoder laid out for inference on processors: prepacked weights, fused steps. Frozen; knows no heads."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from .encoder import Encoder
-from .packed import Packed
+from .backends import Backend
+from .encoder import Encoder, Layer, check_lengths
+from .packed import Layout, Packed
 
 __all__ = ["PreparedEncoder"]
 
 
 class PreparedEncoder:
-    """A frozen copy of an encoder's weights in one precision."""
+    """A frozen copy of an encoder's weights in the backend's precision.
 
-    def __init__(self, encoder: Encoder, precision: str) -> None:
-        self.precision = precision
-        self._encoder = encoder
+    Products run in that precision; the residual stream and LayerNorm are fp32 in both.
+    """
+
+    def __init__(self, encoder: Encoder, backend: Backend) -> None:
+        self.config = encoder.config
+        self.dtype = torch.bfloat16 if backend.precision == "bf16" else torch.float32
         self._made_of = _versions(encoder)
+        with torch.inference_mode():
+            self._word = encoder.word.detach().clone()
+            # Without types every token is of type 0, which is added to the positions here; others add a difference.
+            self._position = encoder.position + encoder.token_type[0]
+            self._types = encoder.token_type - encoder.token_type[0]
+            self._norm = _Norm(encoder.norm)
+            self._layers = [_Layer(layer, self.dtype, backend) for layer in encoder.layers if isinstance(layer, Layer)]
 
     def made_of(self, encoder: Encoder) -> bool:
-        """Whether the encoder's parameters are those this was made of, unchanged."""
+        """Whether the encoder's parameters are those this was made of, unchanged since."""
         return self._made_of == _versions(encoder)
 
     @torch.inference_mode()
     def encode(self, packed: Packed) -> Tensor:
-        """As `Encoder.encode`."""
-        return self._encoder.encode(packed)
+        """As `Encoder.encode`: fp32 states [R, H]."""
+        check_lengths(packed, self.config)
+        layout = packed.layout
+        x = F.embedding(layout.ids, self._word).add_(F.embedding(layout.positions, self._position))
+        if layout.types is not None:
+            x.add_(F.embedding(layout.types, self._types))
+        x = self._norm(x)
+        for layer in self._layers[:-1]:
+            x = layer(x, layout)
+        x = self._layers[-1].wanted(x, layout)
+        return x if layout.restore is None else x.index_select(0, layout.restore)
+
+
+class _Layer:
+    def __init__(self, layer: Layer, dtype: torch.dtype, backend: Backend) -> None:
+        assert backend.prepack is not None
+        self.heads = layer.config.heads
+        self.ops = backend.ops
+        self.dtype = dtype
+        hidden = layer.config.hidden_size
+        weight, bias = layer.qkv.weight, layer.qkv.bias
+        self.qkv = backend.prepack(weight, bias, dtype)
+        self.query = backend.prepack(weight[:hidden], bias[:hidden], dtype)
+        self.kv = backend.prepack(weight[hidden:], bias[hidden:], dtype)
+        self.out = backend.prepack(layer.out.weight, layer.out.bias, dtype)
+        self.up = backend.prepack(layer.up.weight, layer.up.bias, dtype)
+        self.down = backend.prepack(layer.down.weight, layer.down.bias, dtype)
+        self.attention_norm = _Norm(layer.attention_norm)
+        self.norm = _Norm(layer.norm)
+
+    def __call__(self, x: Tensor, layout: Layout) -> Tensor:
+        """As `Layer.forward`, on an fp32 stream."""
+        return self._after(self.ops.attention(self.qkv(x.to(self.dtype)), layout, self.heads, 0.0), x)
+
+    def wanted(self, x: Tensor, layout: Layout) -> Tensor:
+        """As `Layer.wanted`."""
+        if layout.rows is None:
+            return self(x, layout)
+        kv = self.kv(x.to(self.dtype))
+        x = x.index_select(0, layout.rows)
+        query = self.query(x.to(self.dtype))
+        return self._after(self.ops.attention_rows(query, kv, layout, self.heads, 0.0), x)
+
+    def _after(self, context: Tensor, x: Tensor) -> Tensor:
+        x = self.attention_norm(self.out.add(context, x))
+        return self.norm(self.down.add(self.up(x.to(self.dtype), gelu=True), x))
+
+
+class _Norm:
+    def __init__(self, norm: nn.LayerNorm) -> None:
+        self.weight, self.bias = norm.weight.detach().clone(), norm.bias.detach().clone()
+        self.eps = norm.eps
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps)
 
 
 def _versions(encoder: Encoder) -> list[tuple[int, int]]:
