@@ -33,7 +33,8 @@ except SystemExit as done:
 
 
 def test_seq_and_io_load_no_torch() -> None:
-    code = "import dnabert_fast.seq, dnabert_fast.io, dnabert_fast.io.vcf, dnabert_fast.io.bigwig, dnabert_fast.report.tracks"
+    modules = ("seq.batch", "seq.genome", "io.vcf", "io.tsv", "io.bigwig", "io.parquet", "report.tracks")
+    code = "\n".join(f"import dnabert_fast.{module}" for module in modules)
     assert loaded_after(code) & {"torch", "matplotlib", "pyarrow"} == set()
 
 

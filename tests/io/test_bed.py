@@ -54,7 +54,12 @@ regions = st.tuples(contig_names, coordinates, words, st.sampled_from("+-."), st
 skipped = st.sampled_from(["", "#chrom\tstart\tend", "track name=x", "browser position chr1:1-2", "track"])
 
 
-@given(st.lists(st.one_of(regions, skipped), min_size=0, max_size=30), regions, st.sampled_from(["\n", "\r\n"]), st.booleans())
+@given(
+    st.lists(st.one_of(regions, skipped), min_size=0, max_size=30),
+    regions,
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
+)
 def test_reads_what_a_line_by_line_reader_reads(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str], last: str, end: str, closed: bool
 ) -> None:
@@ -120,7 +125,11 @@ def test_calls_are_bed6_with_their_value(tmp_path: Path, suffix: str) -> None:
         "chr1\t90\t120\t.\t0\t.\t-2.5",
         "chr2\t1\t3\t.\t1000\t.\t1.5",
     ]
-    assert [(row[0], row[1], row[2]) for row in rows(read_bed(path))] == [("chr1", 5, 9), ("chr1", 90, 120), ("chr2", 1, 3)]
+    assert [(row[0], row[1], row[2]) for row in rows(read_bed(path))] == [
+        ("chr1", 5, 9),
+        ("chr1", 90, 120),
+        ("chr2", 1, 3),
+    ]
     if suffix == ".bed.gz":
         with pysam.TabixFile(str(path)) as index:
             assert [line.split("\t")[1] for line in index.fetch("chr1", 100, 101)] == ["90"]

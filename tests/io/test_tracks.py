@@ -65,7 +65,10 @@ def slow_runs(start: int, values: np.ndarray) -> list[tuple[int, int, float]]:
     return [(int(a), int(b), value) for a, b, value in found]
 
 
-@given(arrays.arrays(np.float32, st.integers(0, 60), elements=st.sampled_from([0.0, 0.5, -1.0, float("nan")])), st.integers(0, 99))
+@given(
+    arrays.arrays(np.float32, st.integers(0, 60), elements=st.sampled_from([0.0, 0.5, -1.0, float("nan")])),
+    st.integers(0, 99),
+)
 def test_runs_are_those_of_a_loop(values: np.ndarray, start: int) -> None:
     begins, ends, value = runs(start, values)
     assert list(zip(begins.tolist(), ends.tolist(), value.tolist(), strict=True)) == slow_runs(start, values)
@@ -110,7 +113,9 @@ def test_a_bedgraph_is_tabix_indexed_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["t.bw", "t.bedgraph.gz"])
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_an_interruption_leaves_nothing(tmp_path: Path, name: str, error: type[BaseException], capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_interruption_leaves_nothing(
+    tmp_path: Path, name: str, error: type[BaseException], capfd: pytest.CaptureFixture[str]
+) -> None:
     def interrupted() -> None:
         with open_track(tmp_path / name, CONTIGS) as sink:
             for contig, start, values in track()[:2]:

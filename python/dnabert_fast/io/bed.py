@@ -199,11 +199,13 @@ class BedSink(WrittenAside):
     def __init__(self, path: str | Path) -> None:
         super().__init__(path)
         self._compressed = self.path.suffix == ".gz"
+        self._longest = 0
         self._file = open_bytes(self.partial, self.path, compressed=self._compressed)
 
     def write(self, contig: str, start: I64, end: I64, value: F32) -> None:
         """Write regions of one contig: start and end i64[n], value f32[n]."""
         n = len(start)
+        self._longest = max(self._longest, int(end.max(initial=0)))
         score = np.clip(np.rint(1000 * value.astype(np.float64)), 0, 1000).astype(np.int64)
         dot = repeated(".", n)
         columns: list[TextColumn] = [repeated(contig, n), start, end, dot, score, dot, value]
@@ -213,7 +215,7 @@ class BedSink(WrittenAside):
     def _finish(self, afterwards: ExitStack) -> None:
         self._file.close()
         if self._compressed:
-            publish_index(self.partial, self.path, "bed", afterwards)
+            publish_index(self.partial, self.path, "bed", afterwards, longest=self._longest)
 
     def _abandon(self) -> None:
         self._file.close()

@@ -26,6 +26,7 @@ class BedGraphSink(WrittenAside):
     def __init__(self, path: str | Path, contigs: Mapping[str, int]) -> None:
         super().__init__(path)
         self._order = GenomeOrder(contigs)
+        self._longest = max(contigs.values(), default=0)
         self._file = open_bytes(self.partial, self.path, compressed=True)
 
     def write(self, contig: str, start: int, values: F32) -> None:
@@ -37,7 +38,7 @@ class BedGraphSink(WrittenAside):
 
     def _finish(self, afterwards: ExitStack) -> None:
         self._file.close()
-        publish_index(self.partial, self.path, "bed", afterwards)
+        publish_index(self.partial, self.path, "bed", afterwards, longest=self._longest)
 
     def _abandon(self) -> None:
         self._file.close()

@@ -17,10 +17,17 @@ from ..errors import FormatError
 from ..seq.types import U8
 from .atomic import writing
 
-__all__ = ["LONGEST_TBI", "ByteFile", "TabixColumns", "open_bytes", "publish_index", "quiet_htslib", "standard_output"]
+__all__ = [
+    "ByteFile",
+    "TabixColumns",
+    "open_bytes",
+    "publish_index",
+    "quiet_htslib",
+    "remove_indexes",
+    "standard_output",
+]
 
-LONGEST_TBI = 1 << 29
-"""Bases a .tbi can address; a longer contig needs a .csi (SAM/BAM index specification, section 5.2)."""
+_LONGEST_TBI = 1 << 29  # bases a .tbi can address (SAM specification, section 5.2)
 
 _MODE = "w5"  # half a percent larger than level 6 on VCF text, half as long again as fast
 
@@ -115,14 +122,14 @@ class TabixColumns:
     skip: int = 0
 
 
-def publish_index(
-    data: Path, final: Path, layout: str | TabixColumns, afterwards: ExitStack, *, csi: bool = False
-) -> bool:
+def publish_index(data: Path, final: Path, layout: str | TabixColumns, afterwards: ExitStack, *, longest: int) -> bool:
     """Index the BGZF (or BCF) file at `data`, to be published as an index of `final` when `afterwards` is left.
 
-    `layout` is a preset ("vcf", "bed", "bcf") or the columns. Old indexes of `final` go. Returns False, with no index
-    to publish, when the file is not sorted.
+    `layout` is a preset ("vcf", "bed", "bcf") or the columns; `longest` is the last base the file may speak of: beyond
+    2^29, and for BCF, the index is .csi, else .tbi. Old indexes of `final` go. Returns False, with no index to publish,
+    when the file is not sorted.
     """
+    csi = layout == "bcf" or longest > _LONGEST_TBI
     if isinstance(layout, str):
         options: dict[str, Any] = {"preset": layout}
     else:
@@ -134,7 +141,7 @@ def publish_index(
             "line_skip": layout.skip,
         }
     index = afterwards.enter_context(writing(f"{final}.csi" if csi else f"{final}.tbi"))
-    afterwards.callback(_remove_indexes, final)
+    afterwards.callback(remove_indexes, final)
     with quiet_htslib():
         try:
             if layout == "bcf":
@@ -147,6 +154,7 @@ def publish_index(
     return True
 
 
-def _remove_indexes(final: Path) -> None:
+def remove_indexes(final: Path) -> None:
+    """Remove the indexes of a file that is being replaced."""
     for suffix in (".tbi", ".csi"):
         final.with_name(final.name + suffix).unlink(missing_ok=True)

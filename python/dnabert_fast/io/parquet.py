@@ -55,7 +55,7 @@ class ParquetSink(WrittenAside):
             return pa.array(column, pa.string())
         flat, offsets = column
         buffers = [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(np.ascontiguousarray(flat))]
-        strings = pa.StringArray.from_buffers(pa.string(), len(offsets) - 1, buffers)
+        strings = pa.Array.from_buffers(pa.string(), len(offsets) - 1, buffers)
         try:
             strings.validate(full=True)
         except pa.ArrowInvalid as error:

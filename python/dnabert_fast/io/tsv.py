@@ -36,6 +36,7 @@ class TsvSink(WrittenAside):
         self._kinds = [kind for _, kind in columns]
         self._compressed = self.path.suffix == ".gz"
         self._index = index
+        self._longest = 0
         self._comment = ".bed" in self.path.suffixes
         self._file = open_bytes(self.partial, self.path, compressed=self._compressed)
         title = ("#" if self._comment else "") + "\t".join(name for name, _ in columns) + "\n"
@@ -46,6 +47,9 @@ class TsvSink(WrittenAside):
         if len(columns) != self._columns:
             raise ValueError(f"{len(columns)} columns do not fit a table of {self._columns}")
         exact = [_exact(column, kind) for column, kind in zip(columns, self._kinds, strict=True)]
+        if self._index is not None:
+            ends: I64 = exact[self._index.end]  # type: ignore[assignment]  # the kind says so
+            self._longest = max(self._longest, int(ends.max(initial=0)))
         self._file.write(format_table(exact))
         self._file.end_unit()
 
@@ -54,7 +58,7 @@ class TsvSink(WrittenAside):
         if self._compressed and self._index is not None:
             skip = 0 if self._comment else 1
             layout = TabixColumns(self._index.seq, self._index.start, self._index.end, self._index.zero_based, skip)
-            self.unsorted = not publish_index(self.partial, self.path, layout, afterwards)
+            self.unsorted = not publish_index(self.partial, self.path, layout, afterwards, longest=self._longest)
 
     def _abandon(self) -> None:
         self._file.close()

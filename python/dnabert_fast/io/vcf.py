@@ -23,7 +23,7 @@ from ..seq.types import I32, I64, U8
 from ..seq.vcf_text import Header, Records, VcfText
 from . import VARIANTS, ends_with
 from .atomic import WrittenAside
-from .bgzf import LONGEST_TBI, ByteFile, open_bytes, publish_index, quiet_htslib, standard_output
+from .bgzf import ByteFile, open_bytes, publish_index, quiet_htslib, remove_indexes, standard_output
 
 __all__ = ["VcfSink", "VcfSource", "header_lines"]
 
@@ -246,10 +246,11 @@ class _VcfFile(WrittenAside):
         self._file.close()
         if self._binary:
             self._convert()
-        if self._compressed and not self._order.unsorted:
-            csi = self._binary or self._order.furthest > LONGEST_TBI
-            layout = "bcf" if self._binary else "vcf"
-            self._order.unsorted = not publish_index(self.partial, self.path, layout, afterwards, csi=csi)
+        if self._order.unsorted:
+            afterwards.callback(remove_indexes, self.path)
+        elif self._compressed:
+            layout, longest = ("bcf" if self._binary else "vcf"), self._order.furthest
+            self._order.unsorted = not publish_index(self.partial, self.path, layout, afterwards, longest=longest)
 
     def _convert(self) -> None:
         with quiet_htslib():
