@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ..errors import DnabertError
 from . import options as o
-from .screen import err, show_counts, shown_progress
+from .screen import err, show_counts, show_top, shown_progress
 
 __all__ = ["app", "run"]
 
@@ -282,3 +282,41 @@ def finetune(
             show_counts(f"{name}: {facts['output']}", rows)
     if facts["warning"]:
         err.print(f"[yellow]note[/yellow]: {_escaped(facts['warning'])}", soft_wrap=True)
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.", metavar="DIR")] = Path("demo-output"),
+    threads: o.Threads = None,
+    quiet: o.Quiet = False,
+) -> None:
+    """Run the main jobs on embedded data: real variants and a scan of a piece of chr20, tables and one picture."""
+    from ..workflows.demo import demo as work  # noqa: PLC0415
+
+    with shown_progress(quiet) as progress:
+        facts = work(output, threads=threads, progress=progress)
+    if quiet:
+        return
+    scored, scanned = facts["variants"], facts["scan"]
+    show_counts(
+        "HG002 variants on GRCh38 chr20:1-4,000,000, in 300-base windows of annotated promoters",
+        {
+            "records read and written": scored["records"],
+            "alleles scored (in a promoter window)": scored["scored"],
+            "seconds": f"{scored['seconds']:.1f}",
+        },
+    )
+    show_top(facts["top"])
+    show_counts(
+        "\nThe same piece scanned, both strands",
+        {
+            "windows": scanned["windows"],
+            "mean score in annotated promoters": f"{facts['track_in_promoters']:.3f}",
+            "mean score everywhere": f"{facts['track_everywhere']:.3f}",
+            "regions called": facts["calls"],
+            "seconds": f"{scanned['seconds']:.1f}",
+        },
+    )
+    err.print("\nResults", style="bold")
+    for path in facts["files"]:
+        print(path)

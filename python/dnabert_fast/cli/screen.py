@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,7 +16,10 @@ from rich.text import Text
 from ..workflows.progress import Advance, silent
 from ..workflows.progress import Progress as ProgressProtocol
 
-__all__ = ["err", "show_counts", "shown_progress"]
+if TYPE_CHECKING:
+    from ..workflows.demo import TopVariant
+
+__all__ = ["err", "show_counts", "show_top", "shown_progress"]
 
 err = Console(stderr=True, highlight=False)
 
@@ -68,6 +72,25 @@ def show_counts(title: str, rows: Mapping[str, int | float | str]) -> None:
         table.add_row(escape(name), f"{value:,}" if isinstance(value, (int, float)) else escape(value))
     err.print(escape(title), style="bold", soft_wrap=True)
     err.print(table)
+
+
+def show_top(alleles: Sequence[TopVariant]) -> None:
+    """Print the alleles of the largest difference scores."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("variant")
+    table.add_column("promoter")
+    for name in ("P(ref)", "P(alt)", "difference", "log-odds ratio"):
+        table.add_column(name, justify="right")
+    for allele in alleles:
+        change = f"{_clipped(allele.ref)}>{_clipped(allele.alt)}"
+        numbers = (allele.p_ref, allele.p_alt, allele.difference, allele.log_odds_ratio)
+        shown = (f"{numbers[0]:.3f}", f"{numbers[1]:.3f}", f"{numbers[2]:+.3f}", f"{numbers[3]:+.2f}")
+        table.add_row(f"{allele.contig}:{allele.position:,} {change}", escape(allele.promoter), *shown)
+    err.print(table)
+
+
+def _clipped(bases: str) -> str:
+    return bases if len(bases) <= 12 else f"{bases[:9]}..."
 
 
 def _short(number: float) -> str:
