@@ -14,7 +14,7 @@ from dnabert_fast.nn.checkpoint import read_network, write_network
 from dnabert_fast.nn.config import WindowBlock
 from dnabert_fast.nn.network import build
 from dnabert_fast.seq.batch import Windows
-from dnabert_fast.train.finetune import check_classes, classifier, finetune, shape_of, shared, starting_network
+from dnabert_fast.train.finetune import check_fits, classifier, finetune, shape_of, shared, starting_network
 from dnabert_fast.train.loop import LabelledSet
 from dnabert_fast.train.presets import PRESETS, Recipe
 
@@ -82,9 +82,18 @@ def test_what_does_not_fit_is_refused(data: LabelledSet, recipe: Recipe) -> None
         shape_of(data, PRESETS["prom-300"], 6)
     with pytest.raises(DnabertError, match="has 2 classes, but 3 are named: a, b, c"):
         shape_of(data, replace(recipe, classes=("a", "b", "c")), 3)
-    network = classifier(starting_network(None, recipe, 1), recipe, data, 1)
+
+
+def test_sets_that_the_classifier_cannot_judge_are_refused(data: LabelledSet, recipe: Recipe) -> None:
+    start = starting_network(None, recipe, 1)
     with pytest.raises(DnabertError, match="the dev set has label 2, but the training set's labels end at 1"):
-        check_classes(network, poly_runs(9, seed=1, classes=3), "dev")
+        finetune(start, data, poly_runs(9, seed=1, classes=3), recipe, 1)
+    with pytest.raises(
+        DnabertError, match=r"the test set has windows of 2 pieces of 510 k-mers, but all of .* have 1;"
+    ):
+        check_fits(data, of_lengths(24, 513), 3, "test")
+    check_fits(of_lengths(24, 513), of_lengths(2000, 30), 3, "test")
+    check_fits(data, of_lengths(24, 512), 3, "test")
 
 
 def test_sequences_in_both_sets_are_counted() -> None:

@@ -103,8 +103,11 @@ def test_settings_that_do_not_fit(tmp_path: Path, files: dict[str, Path], wrong:
     assert message in str(caught.value)
 
 
-def test_places_that_cannot_be_written_are_refused_before_training(tmp_path: Path, files: dict[str, Path]) -> None:
+def test_what_would_fail_at_the_end_is_refused_before_training(tmp_path: Path, files: dict[str, Path]) -> None:
     (tmp_path / "file").write_text("")
+    with pytest.raises(DnabertError, match="the test set has label 2"):
+        finetune(**{**files, "test": table(poly_runs(9, 1, classes=3), tmp_path / "c")}, output=tmp_path / "o", **QUICK)
+    assert not (tmp_path / "o").exists()
     with pytest.raises(FormatError, match="the folder cannot be made"):
         finetune(**files, output=tmp_path / "file", **QUICK)
     with pytest.raises(CheckpointError):

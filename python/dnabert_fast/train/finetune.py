@@ -13,10 +13,11 @@ from ..nn.checkpoint import read_network
 from ..nn.config import NetworkConfig, WindowBlock
 from ..nn.network import Network, build
 from ..seq.batch import PIECE, Windows
+from ..seq.types import I64
 from .loop import Event, LabelledSet, Trained, train
 from .presets import Recipe
 
-__all__ = ["Shape", "check_classes", "classifier", "finetune", "shape_of", "shared", "starting_network"]
+__all__ = ["Shape", "check_fits", "classifier", "finetune", "shape_of", "shared", "starting_network"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ def shape_of(data: LabelledSet, recipe: Recipe, k: int) -> Shape:
             f"the preset is for windows of {recipe.window} bases, but the training set's have {lengths}; "
             "choose another preset or give the window"
         )
-    return Shape(classes, _pieces(shortest, k), _pieces(longest, k))
+    pieces = _pieces(data.windows.lengths, k)
+    return Shape(classes, int(pieces.min()), int(pieces.max()))
 
 
 def starting_network(model: str | None, recipe: Recipe, seed: int) -> Network:
@@ -84,18 +86,26 @@ def finetune(
 ) -> tuple[Network, Trained]:
     """Train `base` as a classifier (see `classifier` and `loop.train`); return it and how the training went.
 
-    Raises DnabertError for a dev set with a class that the training set has not.
+    Raises DnabertError for a dev set that the classifier cannot judge (see `check_fits`).
     """
+    check_fits(data, dev, base.config.k, "dev")
     network = classifier(base, recipe, data, seed)
-    check_classes(network, dev, "dev")
     return network, train(network, data, dev, recipe, seed, report)
 
 
-def check_classes(network: Network, data: LabelledSet, name: str) -> None:
-    """Raise DnabertError for a set with a class that the network has not."""
-    largest, known = int(data.labels.max()), len(network.config.labels)
-    if largest >= known:
-        raise DnabertError(f"the {name} set has label {largest}, but the training set's labels end at {known - 1}")
+def check_fits(data: LabelledSet, other: LabelledSet, k: int, name: str) -> None:
+    """Raise DnabertError for a set (`name`) with a class, or windows of a number of pieces, that training never saw."""
+    largest, known = int(other.labels.max()), int(data.labels.max())
+    if largest > known:
+        raise DnabertError(f"the {name} set has label {largest}, but the training set's labels end at {known}")
+    trained, met = (np.unique(_pieces(part.windows.lengths, k)) for part in (data, other))
+    # Several numbers in training mean a head that takes any number.
+    if len(trained) == 1 and not np.array_equal(met, trained):
+        count = int(met[met != trained[0]][0])
+        raise DnabertError(
+            f"the {name} set has windows of {count} pieces of {PIECE} k-mers, but all of the training set's have "
+            f"{trained[0]}; give windows of like length"
+        )
 
 
 def _configured(base: NetworkConfig, recipe: Recipe, data: LabelledSet, shape: Shape) -> NetworkConfig:
@@ -111,8 +121,8 @@ def _configured(base: NetworkConfig, recipe: Recipe, data: LabelledSet, shape: S
     return replace(base, head=head, labels=shape.classes, regression=False, split=pieces, block=block)
 
 
-def _pieces(length: int, k: int) -> int:
-    return max(1, -(-(length - k + 1) // PIECE))
+def _pieces(lengths: I64, k: int) -> I64:
+    return np.maximum(1, -(-(lengths - k + 1) // PIECE))
 
 
 def shared(data: LabelledSet, other: LabelledSet) -> int:

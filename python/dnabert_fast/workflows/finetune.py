@@ -20,7 +20,7 @@ from ..io.sequences import read_labelled
 from ..nn.checkpoint import write_network
 from ..nn.config import PRESETS as NETWORKS
 from ..nn.config import NetworkConfig
-from ..train.finetune import check_classes, shared, starting_network
+from ..train.finetune import check_fits, shared, starting_network
 from ..train.finetune import finetune as train_classifier
 from ..train.loop import Event, LabelledSet, collapse_warning, evaluate
 from ..train.presets import PRESETS, Recipe
@@ -76,6 +76,8 @@ def finetune(
     base = starting_network(model, recipe, seed)
     paths = {"train": train, "dev": dev} | ({} if test is None else {"test": test})
     sets = {name: _read(path, base.config.k) for name, path in paths.items()}
+    if test is not None:
+        check_fits(sets["train"], sets["test"], base.config.k, "test")
     folder = _folder(output)
     with open(folder / "log.jsonl", "w", encoding="utf-8", buffering=1) as log:
         advance = progress("training", "sequences", len(sets["train"]) * recipe.epochs)
@@ -93,7 +95,6 @@ def finetune(
         trained, outcome = train_classifier(base, sets["train"], sets["dev"], recipe, seed, tell)
     metrics = {"dev": outcome.dev}
     if "test" in sets:
-        check_classes(trained, sets["test"], "test")
         metrics["test"] = evaluate(trained, sets["test"])
     facts: dict[str, Any] = {
         "verb": "finetune",
