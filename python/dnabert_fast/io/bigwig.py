@@ -6,7 +6,7 @@ import os
 import queue
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import chain, repeat
 from pathlib import Path
 
@@ -74,9 +74,12 @@ class BigWigSink(WrittenAside):
         return FormatError(f"{self.path}: cannot be written ({reason}); is the disk full?")
 
     def _received(self) -> Iterator[Iterable[tuple[str, int, int, float]]]:
-        # An exception in here would be printed by pybigtools, so that a job given up ends like one that is done.
-        while not self._stopped and (unit := self._units.get()) is not None:
+        # pybigtools prints what goes wrong in an iterator, and that a file is empty. So a job given up ends like one
+        # that is done, and after its first unit at the earliest.
+        while (unit := self._units.get()) is not None:
             yield unit
+            if self._stopped:
+                return
 
     def _run(self) -> None:
         try:
@@ -104,16 +107,7 @@ class BigWigSink(WrittenAside):
 
     def _abandon(self) -> None:
         self._stopped = True
-        while self._thread is not None and self._thread.is_alive():
-            try:
-                self._units.put(None, timeout=_POLL_SECONDS)
-            except queue.Full:
-                self._drain()
-            self._thread.join(_POLL_SECONDS)
-
-    def _drain(self) -> None:
-        try:
-            while True:
-                self._units.get_nowait()
-        except queue.Empty:
-            pass
+        if self._thread is not None:
+            with suppress(queue.Full):  # then the thread has a unit to take, and stops after it
+                self._units.put_nowait(None)
+            self._thread.join()
