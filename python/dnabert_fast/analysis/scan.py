@@ -19,7 +19,7 @@ from ..seq.track import overlap_mean
 from ..seq.types import F32, I64
 from ..seq.variants import Regions
 
-__all__ = ["UNIT_BASES", "UNIT_WINDOWS", "ScanUnit", "ScanSummary", "plan_scan", "scan"]
+__all__ = ["UNIT_BASES", "UNIT_WINDOWS", "ScanSummary", "ScanUnit", "plan_scan", "scan"]
 
 UNIT_BASES = 1_000_000
 UNIT_WINDOWS = 8192
@@ -29,8 +29,8 @@ UNIT_WINDOWS = 8192
 class ScanUnit:
     """The scores of one stretch.
 
-    start i64[n]: starts of the windows the stretch owns, in order; score f32[n]; mean f32[L]: per base the mean score of
-    all windows that cover it, NaN where there is none; L is the stretch's length.
+    start i64[n]: starts of the windows the stretch owns, in order; score f32[n]; mean f32[L], L the stretch's length:
+    the mean score of all windows that cover a base, NaN where there is none.
     """
 
     stretch: Stretch
@@ -41,7 +41,7 @@ class ScanUnit:
 
 @dataclass
 class ScanSummary:
-    """What a scan did: windows scored, left out for too many N, contigs shorter than the window, passes of the encoder."""
+    """What a scan did: windows scored and left out, contigs too short for one, pieces and how many were encoded."""
 
     windows: int = 0
     left_out_n: int = 0

@@ -136,7 +136,12 @@ def score_variants(
             values = table.fill(ref), table.fill(alt), table.fill(alt - ref), None
         else:
             difference, ratio = weighted_difference(ref, alt), log_odds_ratio(ref, alt)
-            values = table.fill(readout.value(ref)), table.fill(readout.value(alt)), table.fill(difference), table.fill(ratio)
+            values = (
+                table.fill(readout.value(ref)),
+                table.fill(readout.value(alt)),
+                table.fill(difference),
+                table.fill(ratio),
+            )
         return ScoredUnit(work.records, work.alleles, *values)
 
     def deliver(unit: ScoredUnit) -> None:

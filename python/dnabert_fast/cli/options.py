@@ -1,34 +1,93 @@
-"""The flags that several verbs share, each written once so that it means the same everywhere."""
+"""The flags of the verbs, each written once so that it means the same everywhere."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, TypeAlias
 
 import typer
 
-__all__ = [
-    "ClassName",
-    "Device",
-    "Genome",
-    "Model",
-    "Output",
-    "Precision",
-    "Quiet",
-    "Strand",
-    "Summary",
-    "Threads",
-    "Window",
+_option, _argument = typer.Option, typer.Argument
+
+
+def _file(help: str, metavar: str = "FILE", *names: str) -> object:
+    return _option(*names, help=help, metavar=metavar)
+
+
+# What goes in
+Vcf: TypeAlias = Annotated[str, _argument(help="VCF (plain, gzip, BGZF or - for stdin) or BCF.", metavar="VCF")]
+Genome: TypeAlias = Annotated[
+    str, _argument(help="FASTA (plain, gzip, BGZF or - for stdin) or UCSC .2bit.", metavar="GENOME")
+]
+Sequences: TypeAlias = Annotated[
+    str, _argument(help="FASTA, or csv/tsv with a column 'sequence'; plain, gzip or -.", metavar="SEQS")
 ]
 
-Genome = Annotated[str, typer.Argument(help="FASTA (plain, gzip, BGZF or - for stdin) or UCSC .2bit.", metavar="GENOME")]
-Model = Annotated[str, typer.Option("--model", "-m", help="Model folder, hub name, or 'demo'.", metavar="DIR")]
-Output = Annotated[Path, typer.Option("--output", "-o", help="Where the result goes; its suffix says the format.")]
-Window = Annotated[Optional[int], typer.Option(help="Bases of a window; default: what the model was trained on.")]
-Strand = Annotated[str, typer.Option(help="Strand the model reads: +, - or both (mean of the logits).")]
-ClassName = Annotated[Optional[str], typer.Option("--class", help="Class to score, for models of more than two.")]
-Precision = Annotated[str, typer.Option(help="fp32 or bf16.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Threads = Annotated[Optional[int], typer.Option(help="CPU threads; default: all cores.", min=1)]
-Summary = Annotated[Optional[Path], typer.Option(help="Write the facts of the run here, as JSON.", metavar="FILE")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary on the screen.")]
+# The model and the machine
+Model: TypeAlias = Annotated[str, _file("Model folder, hub name, or 'demo'.", "DIR", "--model", "-m")]
+NamedModel: TypeAlias = Annotated[
+    str, _file("Model folder, hub name or 'demo'; NAME= goes into the fields' names.", "[NAME=]DIR", "--model", "-m")
+]
+Strand: TypeAlias = Annotated[str, _option(help="Strand the model reads: +, - or both (mean of the logits).")]
+ClassName: TypeAlias = Annotated[
+    str | None, _option("--class", help="Class to score, for models of more than two.", metavar="NAME")
+]
+Precision: TypeAlias = Annotated[str, _option(help="fp32 or bf16.")]
+Device: TypeAlias = Annotated[str, _option(help="auto, cpu or cuda.")]
+Threads: TypeAlias = Annotated[int | None, _option(help="CPU threads; default: all cores.", min=1)]
+
+# Windows
+Window: TypeAlias = Annotated[int | None, _option(help="Bases of a window; default: what the model was trained on.")]
+Windows: TypeAlias = Annotated[str, _option(help="'centred', or a BED file whose regions are the windows.")]
+Stride: TypeAlias = Annotated[int, _option(help="Bases between the starts of windows.", min=1)]
+Regions: TypeAlias = Annotated[Path | None, _file("Scan these regions only.", "BED")]
+MaxN: TypeAlias = Annotated[
+    float, _option(help="Leave out windows with more than this share of unknown bases.", min=0, max=1)
+]
+
+# Variants
+RefMismatch: TypeAlias = Annotated[
+    str, _option(help="Where REF differs from the genome: error, warn (score all the same) or skip.")
+]
+Normalize: TypeAlias = Annotated[
+    bool, _option(help="Trim and left-align alleles for scoring; records stay as written.")
+]
+Alias: TypeAlias = Annotated[Path | None, _file("Contig names: a UCSC chromAlias.txt.")]
+Overwrite: TypeAlias = Annotated[bool, _option(help="Replace DNABERT fields that the input already has.")]
+
+# What comes out
+Quiet: TypeAlias = Annotated[bool, _option("--quiet", "-q", help="No progress and no summary on the screen.")]
+Summary: TypeAlias = Annotated[Path | None, _file("Write the facts of the run here, as JSON.")]
+VcfOutput: TypeAlias = Annotated[
+    Path, _file(".vcf.gz, .vcf, .bcf, .tsv.gz, .tsv, .parquet, or - for VCF.", "FILE", "--output", "-o")
+]
+ScanOutput: TypeAlias = Annotated[
+    Path, _file(".bw, .bedgraph.gz (a score a base), .bed.gz, .tsv.gz, .parquet (a window).", "FILE", "--output", "-o")
+]
+TableOutput: TypeAlias = Annotated[Path, _file(".tsv, .tsv.gz or .parquet.", "FILE", "--output", "-o")]
+VectorOutput: TypeAlias = Annotated[Path, _file(".npy or .parquet.", "FILE", "--output", "-o")]
+TextOutput: TypeAlias = Annotated[Path, _file("A text file (.gz: BGZF), or - for stdout.", "FILE", "--output", "-o")]
+Folder: TypeAlias = Annotated[Path, _file("Folder for the results.", "DIR", "--output", "-o")]
+Calls: TypeAlias = Annotated[Path | None, _file("Write merged windows over the threshold here.", "BED")]
+Threshold: TypeAlias = Annotated[float, _option(help="Score from which a window is part of a call.")]
+Pooling: TypeAlias = Annotated[str, _option(help="mean (over the k-mers) or cls.")]
+Kmer: TypeAlias = Annotated[int, _option("--kmer", "-k", help="Length of the k-mers.", min=3, max=6)]
+Ids: TypeAlias = Annotated[bool, _option(help="Token ids in place of letters.")]
+
+# Training
+Train: TypeAlias = Annotated[Path, _file("Training set: csv/tsv with columns sequence,label.", "TABLE")]
+Dev: TypeAlias = Annotated[Path, _file("Development set: the best step is chosen on it.", "TABLE")]
+Test: TypeAlias = Annotated[Path | None, _file("Held-out set, judged once at the end.", "TABLE")]
+Preset: TypeAlias = Annotated[str, _option(help="Recipe: general, prom-300, prom-core or demo.")]
+Pretrained: TypeAlias = Annotated[
+    str | None, _file("Pre-trained folder or hub name to start from.", "DIR", "--model", "-m")
+]
+Network: TypeAlias = Annotated[
+    str | None, _option(help="Start from random weights of this shape, e.g. tiny or dnabert-6.")
+]
+LearningRate: TypeAlias = Annotated[float | None, _option(help="Peak learning rate.")]
+Epochs: TypeAlias = Annotated[int | None, _option(help="Passes over the training set.")]
+Batch: TypeAlias = Annotated[int | None, _option(help="Sequences a step.")]
+Anchor: TypeAlias = Annotated[str | None, _option(help="What stands where in the windows; written into the model.")]
+BothStrands: TypeAlias = Annotated[bool | None, _option(help="Train on both strands.")]
+Seed: TypeAlias = Annotated[int, _option(help="Seed of weights, order and dropout.")]

@@ -19,7 +19,7 @@ from ..workflows.progress import Progress as ProgressProtocol
 if TYPE_CHECKING:
     from ..workflows.demo import TopVariant
 
-__all__ = ["err", "show_counts", "show_top", "shown_progress"]
+__all__ = ["dim", "err", "note", "plain", "show_counts", "show_top", "shown_progress", "title"]
 
 err = Console(stderr=True, highlight=False)
 
@@ -36,7 +36,7 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def shown_progress(quiet: bool) -> Iterator[ProgressProtocol]:
-    """A Progress that draws bars with rate and time left on stderr; one that shows nothing where that is no terminal."""
+    """A Progress that draws bars with rate and time left on stderr; a silent one where that is no terminal."""
     if quiet or not sys.stderr.isatty():
         yield silent
         return
@@ -63,14 +63,34 @@ def shown_progress(quiet: bool) -> Iterator[ProgressProtocol]:
         yield begin
 
 
-def show_counts(title: str, rows: Mapping[str, int | float | str]) -> None:
+def plain(message: str) -> str:
+    """A message on one line, with nothing in it that rich would read as markup."""
+    return escape(" ".join(message.split()))
+
+
+def title(text: str) -> None:
+    """Print a heading."""
+    err.print(escape(text), style="bold", soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """Print what a user should know of a run."""
+    err.print(f"[yellow]note[/yellow]: {plain(text)}", soft_wrap=True)
+
+
+def dim(text: str) -> None:
+    """Print a line of the log of a run."""
+    err.print(escape(text), style="dim", soft_wrap=True)
+
+
+def show_counts(heading: str, rows: Mapping[str, int | float | str]) -> None:
     """Print a title and a table of two columns: what, and how many."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="dim")
     table.add_column(justify="right")
     for name, value in rows.items():
         table.add_row(escape(name), f"{value:,}" if isinstance(value, (int, float)) else escape(value))
-    err.print(escape(title), style="bold", soft_wrap=True)
+    title(heading)
     err.print(table)
 
 
@@ -82,15 +102,10 @@ def show_top(alleles: Sequence[TopVariant]) -> None:
     for name in ("P(ref)", "P(alt)", "difference", "log-odds ratio"):
         table.add_column(name, justify="right")
     for allele in alleles:
-        change = f"{_clipped(allele.ref)}>{_clipped(allele.alt)}"
         numbers = (allele.p_ref, allele.p_alt, allele.difference, allele.log_odds_ratio)
         shown = (f"{numbers[0]:.3f}", f"{numbers[1]:.3f}", f"{numbers[2]:+.3f}", f"{numbers[3]:+.2f}")
-        table.add_row(f"{allele.contig}:{allele.position:,} {change}", escape(allele.promoter), *shown)
+        table.add_row(f"{allele.contig}:{allele.position:,} {allele.change}", escape(allele.promoter), *shown)
     err.print(table)
-
-
-def _clipped(bases: str) -> str:
-    return bases if len(bases) <= 12 else f"{bases[:9]}..."
 
 
 def _short(number: float) -> str:

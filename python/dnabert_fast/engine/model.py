@@ -185,4 +185,3 @@ def _windows(sequences: Sequences) -> Iterator[tuple[int, Windows]]:
         while unit := list(islice(rest, UNIT_SEQUENCES)):
             yield first, Windows.from_strings(unit)
             first += len(unit)
-

@@ -195,7 +195,7 @@ class Regions:
     reverse: Bool
 
     def nearest(self, contig: I32, position: I64) -> I64:
-        """For each position the region that holds it with its centre nearest (the first of equals), or -1; int64 [n]."""
+        """For each position the region that holds it with the nearest centre (the first of equals), or -1; i64[n]."""
         best = np.full(len(position), -1, np.int64)
         if not len(self.start):
             return best
@@ -220,7 +220,12 @@ class Regions:
 
 
 def place(
-    alleles: Alleles, change: Changes, genome: Genome, window: int | None, regions: Regions | None, reverse: bool = False
+    alleles: Alleles,
+    change: Changes,
+    genome: Genome,
+    window: int | None,
+    regions: Regions | None,
+    reverse: bool = False,
 ) -> tuple[Alleles, Placed]:
     """Give every scorable allele its window, with and without the change; returns the alleles with new flags.
 
@@ -232,12 +237,12 @@ def place(
         assert window is not None
         start = change.start[rows] - window // 2
         end = start + window
-        backward = np.full(len(rows), reverse, np.bool_)
+        backward = np.zeros(len(rows), np.bool_)
     else:
         region = regions.nearest(alleles.contig[rows], change.start[rows])
         alleles = alleles.flagged(rows[region < 0], Flag.OUTSIDE)
         rows, region = rows[region >= 0], region[region >= 0]
-        start, end, backward = regions.start[region], regions.end[region], regions.reverse[region] ^ reverse
+        start, end, backward = regions.start[region], regions.end[region], regions.reverse[region]
     length = end - start
     longest = np.maximum(change.deleted[rows], change.inserted.lengths[rows])
     room = end - change.start[rows]

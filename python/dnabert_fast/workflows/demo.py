@@ -42,6 +42,11 @@ class TopVariant:
     difference: float
     log_odds_ratio: float
 
+    @property
+    def change(self) -> str:
+        """REF>ALT, long alleles cut short."""
+        return ">".join(bases if len(bases) <= 8 else f"{bases[:5]}..." for bases in (self.ref, self.alt))
+
 
 def demo(output: str | Path, *, threads: int | None = None, progress: Progress = silent) -> dict[str, Any]:
     """Score HG002's variants in annotated promoter windows of chr20:1-4,000,000, scan the piece, and draw both.
@@ -57,13 +62,26 @@ def demo(output: str | Path, *, threads: int | None = None, progress: Progress =
         raise DnabertError(f"{folder}: the folder cannot be made: {error.strerror}") from None
     vcf, track, calls = folder / "promoters.vcf.gz", folder / "promoter_track.bw", folder / "calls.bed"
     scored = variants(
-        DATA / _VCF, DATA / _GENOME, model="demo", output=vcf, windows=DATA / _PROMOTERS, strand="+", threads=threads,
+        DATA / _VCF,
+        DATA / _GENOME,
+        model="demo",
+        output=vcf,
+        windows=DATA / _PROMOTERS,
+        strand="+",
+        threads=threads,
         progress=progress,
-    )  # fmt: skip
+    )
     scanned = scan(
-        DATA / _GENOME, model="demo", output=track, stride=_STRIDE, strand="both", calls=calls, threshold=_THRESHOLD,
-        threads=threads, progress=progress,
-    )  # fmt: skip
+        DATA / _GENOME,
+        model="demo",
+        output=track,
+        stride=_STRIDE,
+        strand="both",
+        calls=calls,
+        threshold=_THRESHOLD,
+        threads=threads,
+        progress=progress,
+    )
     promoters = _promoters()
     alleles = _alleles(vcf, promoters)
     stretch = _track(track)
@@ -74,7 +92,7 @@ def demo(output: str | Path, *, threads: int | None = None, progress: Progress =
         Variants(
             np.array([allele.position - 1 for allele in alleles], np.int64),
             np.array([allele.difference for allele in alleles], np.float32),
-            [f"{allele.position:,} {allele.ref}>{allele.alt}" for allele in alleles],
+            [f"{allele.position:,} {allele.change}" for allele in alleles],
         ),
         title="HG002 variants in promoters of chr20:1-4,000,000 (GRCh38)",
         score="P(promoter)",
@@ -110,10 +128,16 @@ def _alleles(path: Path, promoters: Promoters) -> list[TopVariant]:
                 at = int(np.argmin(np.abs((promoters.start + promoters.end) // 2 - record.pos)))
                 found.append(
                     TopVariant(
-                        record.chrom, record.pos, str(record.ref), alt, promoters.name[at],
-                        record.info["DNABERT_REF"][row], record.info["DNABERT_ALT"][row], difference,
+                        record.chrom,
+                        record.pos,
+                        str(record.ref),
+                        alt,
+                        promoters.name[at],
+                        record.info["DNABERT_REF"][row],
+                        record.info["DNABERT_ALT"][row],
+                        difference,
                         record.info["DNABERT_LOGOR"][row],
-                    )  # fmt: skip
+                    )
                 )
     return found
 

@@ -51,7 +51,7 @@ def _gpus() -> list[dict[str, Any]]:
     """Name, memory and clock of each NVIDIA device, as NVML tells; an empty list where there is none."""
     if importlib.util.find_spec("pynvml") is None:
         return []
-    import pynvml  # noqa: PLC0415
+    import pynvml
 
     try:
         pynvml.nvmlInit()

@@ -75,9 +75,17 @@ def scan(
 
         advance = progress("scanning", "bases", sum(s.end - s.start for s in plan))
         scan_units(
-            loaded, opened, plan, write, counts, window=window, stride=stride, readout=readout, max_n=max_n,
+            loaded,
+            opened,
+            plan,
+            write,
+            counts,
+            window=window,
+            stride=stride,
+            readout=readout,
+            max_n=max_n,
             progress=advance,
-        )  # fmt: skip
+        )
     facts = {
         "verb": "scan",
         "model": loaded.hash(),
@@ -87,6 +95,7 @@ def scan(
         "class": readout.label,
         "precision": precision,
         **asdict(counts),
+        "notes": list(opened.notes),
         "seconds": round(time.monotonic() - began, 3),
         "output": str(output),
     }
@@ -137,4 +146,3 @@ def _calls(
 
     stack.push(finish)
     return lambda unit: put(merger.add(unit))
-

@@ -208,9 +208,14 @@ class _Output:
         assert self._sink is not None
         fields = {self._fields[name]: values for name, values in unit.fields.items()}
         text = splice(
-            unit.records, unit.alleles.record, fields, self._flag, unit.alleles.flags, FLAG_NAMES,
+            unit.records,
+            unit.alleles.record,
+            fields,
+            self._flag,
+            unit.alleles.flags,
+            FLAG_NAMES,
             overwrite=self._overwrite,
-        )  # fmt: skip
+        )
         names, code = unit.records.contigs()
         self._sink.note_positions(names, code, unit.records.position)
         self._sink.write(text)
@@ -234,10 +239,7 @@ class _Output:
 def _reasons(unit: ScoredUnit) -> Windows:
     """The flags of each allele as text; only the sets of flags that occur are spelt."""
     sets, which = np.unique(unit.alleles.flags, return_inverse=True)
-    spelt = [
-        "&".join(name for bit, name in enumerate(FLAG_NAMES) if int(flags) >> bit & 1) or "." for flags in sets
-    ]
+    spelt = ["&".join(name for bit, name in enumerate(FLAG_NAMES) if int(flags) >> bit & 1) or "." for flags in sets]
     words = Windows.from_strings(spelt)
     rows: np.ndarray[Any, np.dtype[np.int64]] = which.reshape(-1)
     return words.take(rows)
-

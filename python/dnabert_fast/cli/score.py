@@ -1,0 +1,209 @@
+"""The verbs that score and read: variants, scan, predict, embed, tokenize."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from . import options as o
+from .screen import note, show_counts, shown_progress
+
+__all__ = ["embed", "predict", "scan", "tokenize", "variants"]
+
+
+def variants(
+    vcf: o.Vcf,
+    genome: o.Genome,
+    model: o.NamedModel,
+    output: o.VcfOutput,
+    windows: o.Windows = "centred",
+    window: o.Window = None,
+    strand: o.Strand = "+",
+    class_name: o.ClassName = None,
+    ref_mismatch: o.RefMismatch = "skip",
+    normalize: o.Normalize = False,
+    alias: o.Alias = None,
+    overwrite: o.Overwrite = False,
+    precision: o.Precision = "fp32",
+    device: o.Device = "auto",
+    threads: o.Threads = None,
+    summary: o.Summary = None,
+    quiet: o.Quiet = False,
+) -> None:
+    """Score every ALT allele of a VCF: P(REF window), P(ALT window), difference score and log-odds ratio."""
+    from ..workflows.variants import variants as work
+
+    with shown_progress(quiet) as progress:
+        facts = work(
+            vcf,
+            genome,
+            model=model,
+            output=output,
+            windows=windows,
+            window=window,
+            strand=strand,
+            class_name=class_name,
+            ref_mismatch=ref_mismatch,
+            normalize=normalize,
+            alias=alias,
+            overwrite=overwrite,
+            precision=precision,
+            device=device,
+            threads=threads,
+            summary=summary,
+            progress=progress,
+        )
+    if quiet:
+        return
+    show_counts(
+        f"{facts['output']}  ({facts['seconds']:.1f} s, {_rate(facts['scored'], facts)} alleles/s)",
+        {"records": facts["records"], "ALT alleles": facts["alleles"], "scored": facts["scored"]}
+        | {f"  {reason}": count for reason, count in facts["reasons"].items()}
+        | {f"contig {names}": count for names, count in facts["aliased"].items()}
+        | {"pieces": facts["pieces"], "pieces encoded": facts["pieces_encoded"]},
+    )
+    for text in facts["notes"]:
+        note(text)
+
+
+def scan(
+    genome: o.Genome,
+    model: o.Model,
+    output: o.ScanOutput,
+    window: o.Window = None,
+    stride: o.Stride = 100,
+    strand: o.Strand = "+",
+    regions: o.Regions = None,
+    calls: o.Calls = None,
+    threshold: o.Threshold = 0.5,
+    max_n: o.MaxN = 0.5,
+    class_name: o.ClassName = None,
+    precision: o.Precision = "fp32",
+    device: o.Device = "auto",
+    threads: o.Threads = None,
+    summary: o.Summary = None,
+    quiet: o.Quiet = False,
+) -> None:
+    """Score every window of a genome: a per-base track or a table of windows, and called regions."""
+    from ..workflows.scan import scan as work
+
+    with shown_progress(quiet) as progress:
+        facts = work(
+            genome,
+            model=model,
+            output=output,
+            window=window,
+            stride=stride,
+            strand=strand,
+            regions=regions,
+            calls=calls,
+            threshold=threshold,
+            max_n=max_n,
+            class_name=class_name,
+            precision=precision,
+            device=device,
+            threads=threads,
+            summary=summary,
+            progress=progress,
+        )
+    if quiet:
+        return
+    show_counts(
+        f"{facts['output']}  ({facts['seconds']:.1f} s, {_rate(facts['windows'], facts)} windows/s)",
+        {
+            "windows scored": facts["windows"],
+            "left out for unknown bases": facts["left_out_n"],
+            "contigs shorter than the window": len(facts["short_contigs"]),
+            "pieces": facts["pieces"],
+            "pieces encoded": facts["pieces_encoded"],
+        },
+    )
+    for text in facts["notes"]:
+        note(text)
+
+
+def predict(
+    sequences: o.Sequences,
+    model: o.Model,
+    output: o.TableOutput,
+    strand: o.Strand = "+",
+    precision: o.Precision = "fp32",
+    device: o.Device = "auto",
+    threads: o.Threads = None,
+    summary: o.Summary = None,
+    quiet: o.Quiet = False,
+) -> None:
+    """Predict the class (or value) of every sequence of a file."""
+    from ..workflows.sequences import predict as work
+
+    with shown_progress(quiet) as progress:
+        facts = work(
+            sequences,
+            model=model,
+            output=output,
+            strand=strand,
+            precision=precision,
+            device=device,
+            threads=threads,
+            summary=summary,
+            progress=progress,
+        )
+    _show_sequences(facts, quiet)
+
+
+def embed(
+    sequences: o.Sequences,
+    model: o.Model,
+    output: o.VectorOutput,
+    pooling: o.Pooling = "mean",
+    strand: o.Strand = "+",
+    precision: o.Precision = "fp32",
+    device: o.Device = "auto",
+    threads: o.Threads = None,
+    summary: o.Summary = None,
+    quiet: o.Quiet = False,
+) -> None:
+    """Write one vector for every sequence of a file."""
+    from ..workflows.sequences import embed as work
+
+    with shown_progress(quiet) as progress:
+        facts = work(
+            sequences,
+            model=model,
+            output=output,
+            pooling=pooling,
+            strand=strand,
+            precision=precision,
+            device=device,
+            threads=threads,
+            summary=summary,
+            progress=progress,
+        )
+    _show_sequences(facts, quiet)
+
+
+def tokenize(
+    sequences: o.Sequences,
+    k: o.Kmer = 6,
+    output: o.TextOutput = Path("-"),
+    ids: o.Ids = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Write the overlapping k-mers of every sequence, a line a sequence, as the original's files have them."""
+    from ..workflows.sequences import tokenize as work
+
+    with shown_progress(quiet) as progress:
+        work(sequences, k=k, output=output, ids=ids, progress=progress)
+
+
+def _rate(done: int, facts: dict[str, Any]) -> str:
+    return f"{done / max(facts['seconds'], 1e-3):,.0f}"
+
+
+def _show_sequences(facts: dict[str, Any], quiet: bool) -> None:
+    if quiet:
+        return
+    show_counts(
+        f"{facts['output']}  ({facts['seconds']:.1f} s, {_rate(facts['sequences'], facts)} sequences/s)",
+        {"sequences": facts["sequences"], "shorter than k, without an answer": facts["shorter_than_k"]},
+    )
