@@ -11,6 +11,7 @@ std::vector<std::pair<std::string, bool>> cpu_features() {
         {"avx512f", __builtin_cpu_supports("avx512f") != 0},
         {"avx512bw", __builtin_cpu_supports("avx512bw") != 0},
         {"avx512vbmi", __builtin_cpu_supports("avx512vbmi") != 0},
+        {"avx512vnni", __builtin_cpu_supports("avx512vnni") != 0},
     };
 #else
     return {};
