@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from dnabert_fast.io.sequences import Labelled, read_labelled, sequence_units
@@ -73,7 +74,7 @@ def main() -> None:
         rows = training_set(given.gue, given.corpus)
         out.write("".join(["sequence,label\n", *(f"{bases},{label}\n" for bases, label in rows)]).encode())
 
-    def say(event: dict[str, object]) -> None:
+    def say(event: Mapping[str, object]) -> None:
         if event["event"] == "evaluation":
             print(json.dumps(event), flush=True)
 

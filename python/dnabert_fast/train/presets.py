@@ -64,7 +64,7 @@ PRESETS: Mapping[str, Recipe] = {
     "demo": Recipe(
         learning_rate=1e-3,
         epochs=8,
-        reverse_complement=True,
+        evaluations=2,
         window=300,
         anchor="TSS at base 249",
         classes=_PROMOTER,
