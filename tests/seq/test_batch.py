@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from dnabert_fast.errors import DnabertError
 from dnabert_fast.seq.batch import Windows, cut, tokenize
+from dnabert_fast.seq.vocab import Vocabulary, bases_of_kmers
 
 texts = st.lists(st.text(alphabet="ACGTN", max_size=20).map(str.encode), max_size=8)
 
@@ -99,3 +102,14 @@ def test_cut_is_greedy(lengths: list[int], limit: int) -> None:
         held = lengths[part]
         assert len(held) == 1 or sum(held) <= limit
         assert part.stop == len(lengths) or sum(held) + lengths[part.stop] > limit
+
+
+def test_released_kmer_text_gives_the_ids_of_the_vocabulary() -> None:
+    # Rows of the original's sample data (CTCF, 101 bases as 6-mers): its tokenizer looks every word up.
+    ids = Vocabulary(6).ids()
+    with gzip.open(Path(__file__).parents[1] / "data/labelled/ctcf_6mer_40.tsv.gz", "rt") as file:
+        texts = [line.split("\t")[0] for line in file][1:]
+    assert len(texts) >= 40
+    batch = tokenize(Windows.from_strings(map(bases_of_kmers, texts)), 6)
+    for text, piece in zip(texts, np.split(batch.ids, batch.cu_seqlens[1:-1]), strict=True):
+        assert piece.tolist() == [2, *(ids[word] for word in text.split()), 3]
