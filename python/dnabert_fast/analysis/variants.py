@@ -50,21 +50,13 @@ class VariantOptions:
 class ScoredUnit:
     """The records of a unit, their alleles and the scores, float32 [a] each, NaN where an allele has none.
 
-    ref, alt: probability (or value) of the two windows; diff, logor: the paper's scores of the change.
+    `fields` by the last part of their names: REF and ALT, probability (or value) of the two windows; DIFF and, but for
+    a regression, LOGOR, the paper's scores of the change.
     """
 
     records: Records
     alleles: Alleles
-    ref: F32
-    alt: F32
-    diff: F32
-    logor: F32 | None
-
-    @property
-    def fields(self) -> dict[str, F32]:
-        """The scores by the last part of their field names."""
-        named = {"REF": self.ref, "ALT": self.alt, "DIFF": self.diff}
-        return named if self.logor is None else {**named, "LOGOR": self.logor}
+    fields: dict[str, F32]
 
 
 @dataclass
@@ -132,17 +124,12 @@ def score_variants(
         score = readout.score(model.logits(work.prepared)) if n else np.empty(0)
         ref, alt = score[:n], score[n:]
         table = _Table(len(work.alleles), work.placed.rows)
+        values = {"REF": readout.value(ref), "ALT": readout.value(alt)}
         if readout.regression:
-            values = table.fill(ref), table.fill(alt), table.fill(alt - ref), None
+            values["DIFF"] = alt - ref
         else:
-            difference, ratio = weighted_difference(ref, alt), log_odds_ratio(ref, alt)
-            values = (
-                table.fill(readout.value(ref)),
-                table.fill(readout.value(alt)),
-                table.fill(difference),
-                table.fill(ratio),
-            )
-        return ScoredUnit(work.records, work.alleles, *values)
+            values |= {"DIFF": weighted_difference(ref, alt), "LOGOR": log_odds_ratio(ref, alt)}
+        return ScoredUnit(work.records, work.alleles, {name: table.fill(column) for name, column in values.items()})
 
     def deliver(unit: ScoredUnit) -> None:
         write(unit)

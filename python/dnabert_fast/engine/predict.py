@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -86,7 +86,7 @@ def _piece_vectors(
     network: Network,
     prepared: Prepared,
     encode: Callable[[Packed], torch.Tensor],
-    rows: str,
+    rows: Literal["cls", "all"],
     max_tokens: int,
 ) -> torch.Tensor:
     """The vector of every distinct piece, float32 [u, D], in the order of `prepared.distinct.first`.

@@ -82,7 +82,8 @@ class Alleles:
     @property
     def scored(self) -> Bool:
         """Rows with no reason against a score."""
-        return (self.flags & np.uint32(UNSCORED)) == 0
+        without: Bool = (self.flags & np.uint32(UNSCORED)) == 0
+        return without
 
     def flagged(self, rows: Bool | I64, flag: Flag) -> Alleles:
         """The same alleles with `flag` set on `rows`."""
