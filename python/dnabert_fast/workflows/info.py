@@ -31,7 +31,6 @@ def info() -> dict[str, Any]:
         "instruction_sets": [name for name, there in cpu_features().items() if there],
         "kmer_kernel": kmer_level(),
         "torch_kernels": torch.backends.cpu.get_cpu_capability(),
-        "onednn": bool(torch._C.has_mkldnn),
         "backend": backend.name,
         "device": backend.device,
         "reason": backend.reason,
