@@ -133,7 +133,7 @@ def _window_notes(model: Model, window: int | None) -> list[str]:
     if block is None or window is None:
         return []
     notes = []
-    if block.anchor != "any":
+    if block.anchor not in ("any", "centre"):
         notes.append(
             f"the model was trained on windows anchored at: {block.anchor}; a window centred on a variant is another "
             "kind of input; give such windows with --windows FILE.bed"
