@@ -191,6 +191,7 @@ FastaFile open_fasta(const std::string& path, const std::string& index_dir, cons
             return file;
         }
         file.contigs = std::move(index.contigs);
+        check_names(names_of(file.contigs), path);
         keep_index(places, index_text(file.contigs));
     }
     // Only now is it known to be FASTA.

@@ -161,6 +161,12 @@ bool index_fits(const std::vector<FastaContig>& contigs, const RandomBytes& file
     return contig_fits(contigs.back(), file, scratch);
 }
 
+std::vector<std::string> names_of(const std::vector<FastaContig>& contigs) {
+    std::vector<std::string> names;
+    for (const FastaContig& contig : contigs) names.push_back(contig.name);
+    return names;
+}
+
 void check_names(const std::vector<std::string>& names, const std::string& path) {
     std::unordered_set<std::string_view> seen;
     for (const std::string& name : names) {

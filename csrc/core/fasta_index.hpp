@@ -42,6 +42,8 @@ bool read_index(std::string_view text, std::vector<FastaContig>& contigs);
 /// it says, and nothing but white space follows the last contig.
 bool index_fits(const std::vector<FastaContig>& contigs, const RandomBytes& file);
 
+std::vector<std::string> names_of(const std::vector<FastaContig>& contigs);
+
 /// FormatError for a name that occurs twice or is not printable ASCII (SAM specification, section 1.2.1).
 void check_names(const std::vector<std::string>& names, const std::string& path);
 

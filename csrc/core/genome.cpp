@@ -37,10 +37,8 @@ Genome::Genome(const std::string& path, const std::string& index_dir, const std:
         reader_ = std::move(reader);
     } else {
         FastaFile file = open_fasta(path, index_dir, temp_dir);
-        for (const FastaContig& contig : file.contigs) {
-            names_.push_back(contig.name);
-            lengths_.push_back(contig.length);
-        }
+        names_ = names_of(file.contigs);
+        for (const FastaContig& contig : file.contigs) lengths_.push_back(contig.length);
         kind_ = file.kind;
         notes_ = file.notes;
         reader_ = std::make_unique<FastaAccess>(path, std::move(file));
@@ -73,7 +71,7 @@ void Genome::fetch(std::span<const int32_t> contig, std::span<const int64_t> sta
         const int64_t from = std::clamp<int64_t>(start[i], 0, lengths_[c]);
         const int64_t stop = std::clamp<int64_t>(end[i], from, lengths_[c]);
         const int64_t size = end[i] - start[i];
-        const int64_t left = std::min(from - start[i], size);
+        const int64_t left = std::clamp<int64_t>(-start[i], 0, size);
         std::memset(to, 'N', static_cast<size_t>(left));
         if (from < stop) reader_->read(c, from, stop, to + left);
         const int64_t used = left + (stop - from);

@@ -144,6 +144,7 @@ Bytes splice_vcf(std::string_view text, std::span<const int64_t> columns, std::s
                                " already holds a field of ours; use --overwrite to replace it");
             }
             out = put_others(out, info, fields);
+            if (std::string_view(info_at, static_cast<size_t>(out - info_at)) == ".") --out;
         } else if (info != ".") {
             out = put(out, info);
         }

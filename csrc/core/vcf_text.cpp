@@ -61,7 +61,7 @@ void VcfText::read_header() {
             if (line.starts_with("BCF\2")) fail(path(), "is BCF; convert it to VCF (bcftools view)");
             if (line.starts_with("\xef\xbb\xbf")) fail(path(), "starts with a byte order mark; save it as plain text");
             if (line.starts_with(">")) fail(path(), "is FASTA where a VCF is needed");
-            if (!line.starts_with("##fileformat=VCF") && !line.starts_with("#CHROM")) {
+            if (!line.starts_with("##") && !line.starts_with("#CHROM")) {
                 fail(path(), 1,
                      "is not a VCF header ('" + excerpt(line.substr(0, line.find_first_of("\r\n"))) +
                          "'); a VCF starts with ##fileformat=VCF");

@@ -161,7 +161,7 @@ def _rows(path: str | Path) -> Iterator[list[str]]:
         cells = [cell.strip() for cell in line.rstrip("\r\n").split("\t")]
         if number == 1 and line.startswith("#"):
             titles = [cell.lstrip("# ") for cell in cells]
-            source = titles.index("source") if "source" in titles else len(titles)
+            source = titles.index("source") if "source" in titles else -1
             continue
         if line.startswith("#") or not line.strip():
             continue
