@@ -19,6 +19,7 @@ __all__ = ["draw_promoters", "draw_scale", "draw_track", "draw_variants"]
 
 _BINS = 1400  # about one a pixel of the wide panel at screen size
 _GAP_PIXELS = 12
+_NAME_MOVES_PIXELS = 70
 _WORTH_A_NAME = 0.1  # of the largest difference
 
 
@@ -75,15 +76,20 @@ def _arrow(axes: Axes, middle: float, half: float, strand: str, reach: float) ->
 
 
 def _place_names(axes: Axes, names: list[tuple[float, str]]) -> None:
-    """Write names from left to right above the boxes, leaving out those that would run into the one before."""
-    free = -np.inf
-    for middle, name in sorted(names):
-        text = axes.text(middle, 0.66, name, ha="center", va="bottom", fontsize=7.5, fontstyle="italic")
-        left, right = _span(text)
-        if left < free:
-            text.remove()
-        else:
-            free = right + _GAP_PIXELS / 2
+    """Write names above their boxes, moved a little sideways where they would meet; the worst placed are left out."""
+    texts = [axes.text(x, 0.66, name, ha="center", va="bottom", fontsize=7.5, fontstyle="italic") for x, name in names]
+    frame, inverse = axes.get_window_extent(), axes.transData.inverted()
+    texts.sort(key=lambda text: _span(text))
+    while texts:
+        spans = np.array([_span(text) for text in texts])
+        wanted = spans.mean(axis=1)
+        placed = spread(wanted, spans[:, 1] - spans[:, 0] + _GAP_PIXELS, frame.x0, frame.x1)
+        moved = np.abs(placed - wanted)
+        if moved.max() <= _NAME_MOVES_PIXELS:
+            for text, middle in zip(texts, placed.tolist(), strict=True):
+                text.set_x(float(inverse.transform((middle, 0))[0]))
+            return
+        texts.pop(int(moved.argmax())).remove()
 
 
 def draw_variants(axes: Axes, variants: Variants, low: int, high: int, limit: float, labels: int) -> None:

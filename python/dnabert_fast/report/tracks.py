@@ -20,6 +20,7 @@ __all__ = ["demo_picture", "zoom_range"]
 
 _CLOSE_BASES = 4000
 _LABELS = 8
+_FAN = -0.42  # where the lines to the close view part, below the axis label, in heights of the variants' lane
 _MARGINS = {"left": 0.068, "right": 0.985, "top": 0.905, "bottom": 0.066}
 
 
@@ -129,13 +130,14 @@ def _tie(figure: Figure, wide: _Panel, close: _Panel, low: int, high: int) -> No
     for axes in (wide.track, wide.variants):
         for edge in (low, high):
             axes.axvline(edge, color=GREY, linewidth=0.6, zorder=0.5)
-    foot = wide.variants.get_xaxis_transform()
-    top = close.promoters.transAxes
-    corners = [foot.transform((low, 0)), foot.transform((high, 0)), top.transform((1, 1)), top.transform((0, 1))]
-    corners = [figure.transFigure.inverted().transform(corner) for corner in corners]
-    figure.add_artist(Polygon(corners, facecolor=LIGHT, alpha=0.45, linewidth=0, zorder=-2))
-    for begin, end in ((0, 3), (1, 2)):
-        across, down = zip(corners[begin], corners[end], strict=True)
+    base, top = wide.variants.get_xaxis_transform(), close.promoters.transAxes
+    points = [base.transform((edge, y)) for edge, y in ((low, 0), (low, _FAN), (high, _FAN), (high, 0))]
+    points += [top.transform((1, 1)), top.transform((0, 1))]
+    inside = figure.transFigure.inverted()
+    a, b, c, d, right, left = [inside.transform(point).tolist() for point in points]
+    figure.add_artist(Polygon([a, b, left, right, c, d], facecolor=LIGHT, alpha=0.45, linewidth=0, zorder=-2))
+    for line in ((a, b, left), (d, c, right)):
+        across, down = zip(*line, strict=True)
         figure.add_artist(Line2D(across, down, color=GREY, linewidth=0.6, zorder=-1))
 
 
