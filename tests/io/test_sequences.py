@@ -128,6 +128,8 @@ FAULTS = {
     "negative label": ("sequence,label\nACGTACGT,-1\n", ":2: label '-1' is not an integer"),
     "float label": ("sequence,label\nACGTACGT,1.0\n", ":2: label '1.0' is not an integer"),
     "empty label": ("sequence,label\nACGTACGT,\n", ":2: label '' is not an integer"),
+    "endless label": ("sequence,label\nACGTACGT,99999999999999999999\n", ":2: label '99999999999999999999' is not"),
+    "endless quotes": (f'sequence,label\n"{"A" * 200_000}",1\n', ":2: field larger than field limit"),
     "skipped label": ("sequence,label\nACGTACGT,0\n\nACGTACGT,2\n", ":4: label 2, but no row has label 1"),
     "short": ("sequence,label\nACGTACGT,0\nACGTA,1\n", ":3: the sequence has 5 bases, fewer than k = 6"),
     "fields": ("sequence,label\nACGTACGT,0,3\n", ":2: 3 columns, but the first line names 2"),
@@ -174,3 +176,18 @@ def test_missing_folder_and_truncated_gzip(tmp_path: Path) -> None:
     for wrong in (whole[:-20], whole[:40] + b"xxxxx" + whole[45:]):
         with pytest.raises(FormatError, match="truncated or damaged gzip"):
             read_labelled(write(tmp_path, wrong, "cut.csv.gz"), 3)
+
+
+@given(st.binary(max_size=40) | st.text('ACGTacgt012,\t\n\r "></N', max_size=60).map(str.encode), st.booleans())
+@settings(max_examples=300)
+def test_any_bytes_read_or_give_one_line(tmp_path_factory: pytest.TempPathFactory, text: bytes, header: bool) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    path.write_bytes(b"sequence,label\n" + text if header else text)
+    for read in (lambda: list(sequence_units(path)), lambda: read_labelled(path, 3)):
+        said = str(path)
+        try:
+            read()
+        except FormatError as wrong:
+            said = str(wrong)
+        assert said.startswith(str(path))
+        assert "\n" not in said

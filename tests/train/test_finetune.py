@@ -78,7 +78,7 @@ def test_a_fitting_head_is_kept_and_another_is_new(tmp_path: Path, data: Labelle
 def test_what_does_not_fit_is_refused(data: LabelledSet, recipe: Recipe) -> None:
     with pytest.raises(DnabertError, match=r"give --model DIR, or --network"):
         starting_network(None, PRESETS["prom-300"], 1)
-    with pytest.raises(DnabertError, match="windows of 300 bases, but the training set's have 24;"):
+    with pytest.raises(DnabertError, match="windows of 300 bases are asked for, but the training set's have 24;"):
         shape_of(data, PRESETS["prom-300"], 6)
     with pytest.raises(DnabertError, match="has 2 classes, but 3 are named: a, b, c"):
         shape_of(data, replace(recipe, classes=("a", "b", "c")), 3)
@@ -89,7 +89,7 @@ def test_sets_that_the_classifier_cannot_judge_are_refused(data: LabelledSet, re
     with pytest.raises(DnabertError, match="the dev set has label 2, but the training set's labels end at 1"):
         finetune(start, data, poly_runs(9, seed=1, classes=3), recipe, 1)
     with pytest.raises(
-        DnabertError, match=r"the test set has windows of 2 pieces of 510 k-mers, but all of .* have 1;"
+        DnabertError, match=r"the test set has windows of 2 pieces of 510 k-mers, .* have 1;"
     ):
         check_fits(data, of_lengths(24, 513), 3, "test")
     check_fits(of_lengths(24, 513), of_lengths(2000, 30), 3, "test")

@@ -94,7 +94,7 @@ def test_real_promoters_under_the_demo_preset(tmp_path: Path) -> None:
         ({"model": "x"}, "give one of them"),
         ({"epochs": 0}, "--epochs 0 must be greater than 0"),
         ({"learning_rate": -1.0}, "--learning-rate -1.0 must be greater than 0"),
-        ({"preset": "prom-core"}, "windows of 70 bases"),
+        ({"preset": "prom-core"}, "windows of 70 bases are asked for"),
     ],
 )
 def test_settings_that_do_not_fit(tmp_path: Path, files: dict[str, Path], wrong: dict[str, Any], message: str) -> None:

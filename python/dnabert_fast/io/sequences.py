@@ -26,6 +26,7 @@ UNIT_BASES = 1 << 26
 """A unit ends after this many sequences, or with the sequence that reaches this many bases."""
 
 _CHUNK = 1 << 20
+_LONGEST_LABEL = 6
 _LETTERS = np.zeros(256, np.bool_)
 _LETTERS[[*b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"]] = True
 
@@ -115,7 +116,7 @@ def _check_classes(labels: I64, lines: list[int], path: str | Path) -> None:
 
 
 def _label(row: _Row, path: str | Path) -> int:
-    if not row.label.isdigit():
+    if not row.label.isdigit() or len(row.label) > _LONGEST_LABEL:
         shown = row.label.decode("utf-8", "replace")
         raise FormatError(f"{path}:{row.line}: label {shown!r} is not an integer; number the classes 0, 1, 2, ...")
     return int(row.label)
@@ -187,7 +188,7 @@ def _record(header: bytes, at: int, parts: list[bytes], path: str | Path) -> _Ro
 
 def _table(lines: Iterator[tuple[int, bytes]], header: bytes, at: int, path: str | Path, labelled: bool) -> _Rows:
     separator = b"\t" if b"\t" in header else b","
-    columns = [name.strip().lower() for name in _fields(header, separator)]
+    columns = [name.strip().lower() for name in _fields(header, separator, at, path)]
     place: dict[str, int] = {}
     for wanted in ("sequence", "label", "name"):
         if wanted.encode() in columns:
@@ -202,7 +203,7 @@ def _table(lines: Iterator[tuple[int, bytes]], header: bytes, at: int, path: str
     for number, line in lines:
         if not line.strip():
             continue
-        fields = _fields(line, separator)
+        fields = _fields(line, separator, number, path)
         if len(fields) != len(columns):
             raise FormatError(f"{path}:{number}: {len(fields)} columns, but the first line names {len(columns)}")
         n_rows += 1
@@ -211,11 +212,14 @@ def _table(lines: Iterator[tuple[int, bytes]], header: bytes, at: int, path: str
         yield _Row(number, name, _bases(fields[place["sequence"]].strip(), number, path), label)
 
 
-def _fields(line: bytes, separator: bytes) -> list[bytes]:
+def _fields(line: bytes, separator: bytes, number: int, path: str | Path) -> list[bytes]:
     if b'"' not in line:
         return line.split(separator)
-    read = csv.reader([line.decode("utf-8", "replace")], delimiter=separator.decode())
-    return [field.encode() for field in next(read)]
+    try:
+        read = next(csv.reader([line.decode("utf-8", "replace")], delimiter=separator.decode()))
+    except csv.Error as wrong:
+        raise FormatError(f"{path}:{number}: {wrong}; write the line without quotes") from None
+    return [field.encode() for field in read]
 
 
 def _bases(text: bytes, number: int, path: str | Path) -> bytes:

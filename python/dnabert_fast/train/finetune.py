@@ -42,8 +42,8 @@ def shape_of(data: LabelledSet, recipe: Recipe, k: int) -> Shape:
     if recipe.window is not None and not shortest <= recipe.window <= longest:
         lengths = f"{shortest}" if shortest == longest else f"{shortest} to {longest}"
         raise DnabertError(
-            f"the preset is for windows of {recipe.window} bases, but the training set's have {lengths}; "
-            "choose another preset or give the window"
+            f"windows of {recipe.window} bases are asked for, but the training set's have {lengths}; "
+            "choose another preset or give --window"
         )
     pieces = _pieces(data.windows.lengths, k)
     return Shape(classes, int(pieces.min()), int(pieces.max()))
