@@ -31,6 +31,8 @@ _LONGEST_TBI = 1 << 29  # bases a .tbi can address (SAM specification, section 5
 
 _MODE = "w5"  # half a percent larger than level 6 on VCF text, half as long again as fast
 
+_PIECE_BYTES = 1 << 18
+
 
 class ByteFile(Protocol):
     """Where a sink's bytes go; `end_unit` closes the compressed block, so that units never share one."""
@@ -69,7 +71,9 @@ class _BgzfFile:
 
     def write(self, text: U8) -> None:
         with _failures(self._shown):
-            self._file.write(text.tobytes())
+            # pysam holds the GIL while it compresses; between pieces other threads get their turn.
+            for at in range(0, len(text), _PIECE_BYTES):
+                self._file.write(text[at : at + _PIECE_BYTES].tobytes())
 
     def end_unit(self) -> None:
         with _failures(self._shown):
