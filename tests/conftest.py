@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -17,3 +20,54 @@ hypothesis.settings.load_profile("dnabert")
 def data() -> Path:
     """The folder of real, small files."""
     return Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def make_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Makes the folder of a tiny network whose random weights are large enough for scores to vary, each kind once.
+
+    make_model(head, labels, preset="tiny", seed=0, **fields of NetworkConfig)
+    """
+    made: dict[str, Path] = {}
+
+    def make(
+        head: str = "sequence",
+        labels: tuple[str, ...] = ("no", "yes"),
+        *,
+        preset: str = "tiny",
+        seed: int = 0,
+        **fields: Any,
+    ) -> Path:
+        key = repr((head, labels, preset, seed, sorted(fields.items())))
+        if key not in made:
+            made[key] = tmp_path_factory.mktemp("model") / "model"
+            _write_model(made[key], head, labels, preset, seed, fields)
+        return made[key]
+
+    return make
+
+
+def _write_model(folder: Path, head: str, labels: tuple[str, ...], preset: str, seed: int, fields: Any) -> None:
+    import torch
+
+    from dnabert_fast.nn.checkpoint import write_network
+    from dnabert_fast.nn.config import PRESETS
+    from dnabert_fast.nn.network import build
+
+    torch.set_num_threads(1)
+    config = PRESETS[preset].with_head(head, labels, **fields)
+    network = build(replace(config, encoder=replace(config.encoder, initializer_range=0.25)), seed=seed)
+    random = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.endswith("bias"):
+                parameter.normal_(0.0, 0.2, generator=random)
+    write_network(network, folder)
+
+
+@pytest.fixture(scope="session")
+def grch38() -> Path:
+    """GRCh38 chr20:1-4,000,000 (BGZF, upper case, native coordinates), as the package holds it."""
+    import dnabert_fast
+
+    return Path(dnabert_fast.__file__).parent / "demo" / "chr20_piece.fa.gz"

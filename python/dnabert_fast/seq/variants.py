@@ -134,7 +134,7 @@ def changes(alleles: Alleles) -> Changes:
 
 
 def normalized(alleles: Alleles, genome: Genome) -> Changes:
-    """The change of each allele trimmed on both sides and moved as far left as the genome allows.
+    """The change of each allele trimmed on both sides and moved as far left as the genome allows, where it is scored.
 
     The rule of vt and `bcftools norm`; flanks are read in steps until no allele moves on.
     """
@@ -142,7 +142,7 @@ def normalized(alleles: Alleles, genome: Genome) -> Changes:
     lead, tail = prefix.astype(np.int64), suffix.astype(np.int64)
     start = alleles.position + lead
     ref, alt = alleles.ref.skip(lead, tail), alleles.alt.skip(lead, tail)
-    moving = np.flatnonzero((ref.lengths == 0) != (alt.lengths == 0))
+    moving = np.flatnonzero(alleles.scored & ((ref.lengths == 0) != (alt.lengths == 0)))
     flank = 64
     while len(moving):
         first = np.maximum(start[moving] - flank, 0)
@@ -221,12 +221,7 @@ class Regions:
 
 
 def place(
-    alleles: Alleles,
-    change: Changes,
-    genome: Genome,
-    window: int | None,
-    regions: Regions | None,
-    reverse: bool = False,
+    alleles: Alleles, change: Changes, genome: Genome, window: int | None, regions: Regions | None
 ) -> tuple[Alleles, Placed]:
     """Give every scorable allele its window, with and without the change; returns the alleles with new flags.
 
@@ -254,7 +249,7 @@ def place(
 
     contig, inserted, deleted = alleles.contig[rows], change.inserted.take(rows), change.deleted[rows]
     reach = end + np.maximum(deleted - inserted.lengths, 0)
-    alleles = alleles.flagged(rows[(start < 0) | (end > genome.lengths[contig])], Flag.CONTIG_END)
+    alleles = alleles.flagged(rows[(start < 0) | (reach > genome.lengths[contig])], Flag.CONTIG_END)
     spans = genome.fetch(contig, start, reach)
     alternative = edits.edit_windows(spans, change.start[rows] - start, deleted, inserted, length)
     reference = Windows.from_spans(spans.bases, spans.offsets[:-1], spans.offsets[:-1] + length)
