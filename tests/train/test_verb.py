@@ -48,7 +48,7 @@ def test_the_folder_is_the_model_that_was_measured(tmp_path: Path, files: dict[s
     facts = finetune(**files, output=out, **QUICK, report=events.append, progress=progress)
     assert shown == [("training", "sequences", 96)]
     assert sum(done) == 96
-    assert json.loads((out / "metrics.json").read_text()) == facts
+    assert json.loads((out / "metrics.json").read_text()) | {"output": str(out)} == facts
     logged = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert [(e["event"], e["step"]) for e in logged] == [(e["event"], e["step"]) for e in events]
     assert sum(e["event"] == "step" for e in logged) == facts["steps"] == 6

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import torch
@@ -20,11 +20,12 @@ from ..io.sequences import read_labelled
 from ..nn.checkpoint import write_network
 from ..nn.config import PRESETS as NETWORKS
 from ..nn.config import NetworkConfig
+from ..nn.network import Network
 from ..train.finetune import check_fits, shared, starting_network
 from ..train.finetune import finetune as train_classifier
-from ..train.loop import Event, LabelledSet, collapse_warning, evaluate
+from ..train.loop import Event, LabelledSet, Trained, collapse_warning, evaluate
 from ..train.presets import PRESETS, Recipe
-from .progress import Progress, silent
+from .progress import Advance, Progress, silent
 
 __all__ = ["finetune"]
 
@@ -79,45 +80,36 @@ def finetune(
     if test is not None:
         check_fits(sets["train"], sets["test"], base.config.k, "test")
     folder = _folder(output)
+    advance = progress("training", "sequences", len(sets["train"]) * recipe.epochs)
     with open(folder / "log.jsonl", "w", encoding="utf-8", buffering=1) as log:
-        advance = progress("training", "sequences", len(sets["train"]) * recipe.epochs)
-        done = 0
-
-        def tell(event: Event) -> None:
-            nonlocal done
-            log.write(json.dumps(_plain(event)) + "\n")
-            if event["event"] == "step":
-                sequences = int(str(event["sequences"]))
-                advance(sequences - done)
-                done = sequences
-            report(event)
-
+        tell = _teller(log, advance, report)
         trained, outcome = train_classifier(base, sets["train"], sets["dev"], recipe, seed, tell)
-    metrics = {"dev": outcome.dev}
+    metrics = {"dev": _plain(outcome.dev)}
     if "test" in sets:
-        metrics["test"] = evaluate(trained, sets["test"])
-    facts: dict[str, Any] = {
-        "verb": "finetune",
-        "preset": preset,
-        "model": model,
-        "seed": seed,
-        "learning_rate": recipe.learning_rate,
-        "epochs": recipe.epochs,
-        "batch": recipe.batch,
-        "reverse_complement": recipe.reverse_complement,
-        "parameters": sum(parameter.numel() for parameter in trained.parameters()),
-        "steps": outcome.steps,
-        "best_step": outcome.best_step,
-        "warning": collapse_warning(outcome.dev),
-        "seconds": round(time.monotonic() - began, 1),
-        "data": {name: _about(name, paths[name], sets) for name in sets},
-        **{name: _plain(values) for name, values in metrics.items()},
-        "output": str(output),
-    }
+        metrics["test"] = _plain(evaluate(trained, sets["test"]))
+    facts = {"verb": "finetune", "preset": preset, "model": model, "seed": seed, **_about_run(recipe, trained, outcome)}
+    facts["data"] = {name: _about_set(name, paths[name], sets) for name in sets}
+    facts |= {"seconds": round(time.monotonic() - began, 1), **metrics}
     write_network(trained, folder)
     with writing(folder / "metrics.json") as partial:
         partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    return facts
+    return facts | {"output": str(output)}
+
+
+def _teller(log: TextIO, advance: Advance, report: Callable[[Event], None]) -> Callable[[Event], None]:
+    """What logs an event as a line of JSON, moves the progress on, and passes the event along."""
+    done = 0
+
+    def tell(event: Event) -> None:
+        nonlocal done
+        log.write(json.dumps(_plain(event)) + "\n")
+        if event["event"] == "step":
+            sequences = int(str(event["sequences"]))
+            advance(sequences - done)
+            done = sequences
+        report(event)
+
+    return tell
 
 
 def _recipe(preset: str, **given: Any) -> Recipe:
@@ -157,7 +149,20 @@ def _folder(output: str | Path) -> Path:
     return folder
 
 
-def _about(name: str, path: str | Path, sets: Mapping[str, LabelledSet]) -> dict[str, Any]:
+def _about_run(recipe: Recipe, trained: Network, outcome: Trained) -> dict[str, Any]:
+    return {
+        "learning_rate": recipe.learning_rate,
+        "epochs": recipe.epochs,
+        "batch": recipe.batch,
+        "reverse_complement": recipe.reverse_complement,
+        "parameters": sum(parameter.numel() for parameter in trained.parameters()),
+        "steps": outcome.steps,
+        "best_step": outcome.best_step,
+        "warning": collapse_warning(outcome.dev),
+    }
+
+
+def _about_set(name: str, path: str | Path, sets: Mapping[str, LabelledSet]) -> dict[str, Any]:
     """A set's file, sequences by class and, where it is held out, how many of them are in the training set too."""
     data = sets[name]
     held_out = {} if name == "train" else {"also_in_train": shared(sets["train"], data)}
