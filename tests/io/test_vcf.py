@@ -87,9 +87,20 @@ def test_line_numbers_of_bcf_count_the_lines_of_its_text(data: Path, tmp_path: P
     assert [records.first_line for records in source] == [lines + 1, lines + 151, lines + 301]
 
 
-def test_a_truncated_bcf_is_said(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("cut", [28, 900])
+def test_a_truncated_bcf_is_said(data: Path, tmp_path: Path, cut: int) -> None:
+    """Cut between two blocks, where htslib sees nothing wrong, and inside one."""
     path = bcf_of(plain(data, "hg002"), tmp_path / "in.bcf")
-    path.write_bytes(path.read_bytes()[:-900])
+    path.write_bytes(path.read_bytes()[:-cut])
+    with pytest.raises(FormatError, match=r"in\.bcf: truncated BCF"):
+        read(path)
+
+
+def test_a_broken_bcf_is_said(data: Path, tmp_path: Path) -> None:
+    path = bcf_of(plain(data, "hg002"), tmp_path / "in.bcf")
+    raw = bytearray(path.read_bytes())
+    raw[-1500:-1400] = bytes(100)
+    path.write_bytes(raw)
     with pytest.raises(FormatError, match=r"in\.bcf: broken BCF"):
         read(path)
 

@@ -8,7 +8,7 @@ import re
 import stat
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +28,8 @@ from .bgzf import ByteFile, open_bytes, publish_index, quiet_htslib, remove_inde
 __all__ = ["VcfSink", "VcfSource", "header_lines"]
 
 _BCF = b"BCF\x02"
+_GZIP = b"\x1f\x8b"
+_LAST_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")  # SAM specification, 4.1.2
 _INFO_ID = re.compile(rb"##INFO=<ID=([^,>]+)")
 _CONTIG_LENGTH = re.compile(rb"^##contig=<.*?\blength=(\d+)", re.MULTILINE)
 _PEEK_BYTES = 65536
@@ -66,6 +68,8 @@ class VcfSource:
                 try:
                     unit = list(islice(lines, self._unit_records))
                 except (OSError, ValueError) as error:
+                    with suppress(OSError):  # htslib complains once more
+                        binary.close()
                     raise FormatError(f"{_shown(self.path)}: broken BCF ({error}); copy or make it anew") from error
                 if not unit:
                     return
@@ -79,11 +83,21 @@ def _shown(path: str) -> str:
 
 
 def _open_bcf(path: str) -> pysam.VariantFile:
+    if path != "-" and _lacks_its_end(Path(path)):
+        raise FormatError(f"{path}: truncated BCF, its last block is missing; copy or make it anew")
     with quiet_htslib():
         try:
             return pysam.VariantFile(path)
         except (OSError, ValueError) as error:
             raise FormatError(f"{_shown(path)}: broken BCF ({error}); copy or make it anew") from error
+
+
+def _lacks_its_end(path: Path) -> bool:
+    """Whether a BGZF file was cut between two blocks, which htslib takes for its end."""
+    with path.open("rb") as file:
+        compressed = file.read(2) == _GZIP
+        file.seek(-min(len(_LAST_BLOCK), path.stat().st_size), os.SEEK_END)
+        return compressed and file.read() != _LAST_BLOCK
 
 
 def _begins_as_bcf(path: str) -> bool:
@@ -96,7 +110,7 @@ def _begins_as_bcf(path: str) -> bool:
                 head = file.read(_PEEK_BYTES)
     except OSError as error:
         raise FormatError(f"{_shown(path)}: cannot be read ({error.strerror})") from error
-    if head[:2] == b"\x1f\x8b":
+    if head[:2] == _GZIP:
         try:
             head = zlib.decompressobj(31).decompress(head, len(_BCF))
         except zlib.error:
