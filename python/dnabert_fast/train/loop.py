@@ -90,9 +90,9 @@ def train(
             )  # fmt: skip
             if step in eval_steps:
                 metrics = evaluate(network, dev, max_tokens)
-                candidate = _Best.of(network, step, metrics)
-                better = best is None or candidate.rank > best.rank
-                best = candidate if better or best is None else best
+                better = best is None or _rank(metrics) > _rank(best.metrics)
+                if better:
+                    best = _Best(step, metrics, _copied(network))
                 facts = {"step": step, "epoch": epoch, **metrics, "best": better}
                 report({"event": "evaluation", **facts, "warning": collapse_warning(metrics)})
                 network.train()
@@ -141,13 +141,13 @@ class _Best:
     metrics: dict[str, float]
     weights: dict[str, Tensor]
 
-    @classmethod
-    def of(cls, network: Network, step: int, metrics: dict[str, float]) -> _Best:
-        return cls(step, metrics, {name: value.detach().clone() for name, value in network.state_dict().items()})
 
-    @property
-    def rank(self) -> tuple[float, float]:
-        return self.metrics["mcc"], -self.metrics["loss"]
+def _rank(metrics: Mapping[str, float]) -> tuple[float, float]:
+    return metrics["mcc"], -metrics["loss"]
+
+
+def _copied(network: Network) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}
 
 
 def _evaluation_steps(per_epoch: int, total: int, evaluations: int) -> set[int]:
