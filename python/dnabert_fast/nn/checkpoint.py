@@ -19,7 +19,7 @@ from .backends import choose
 from .config import NetworkConfig, config_from_json, config_to_json
 from .keys import find_head, fuse, normalise, split
 from .network import Network
-from .vocabulary import check_vocabulary, tokenizer_json, vocabulary
+from .vocabulary import check_vocabulary, tokenizer_json, vocabulary_text
 from .weights import SAFETENSORS, find_folder, read_json, read_tensors
 
 __all__ = ["network_hash", "read_network", "write_network"]
@@ -96,7 +96,7 @@ def write_network(network: Network, folder: str | Path) -> None:
         safetensors.torch.save_file(split(network), aside / SAFETENSORS, metadata={"format": "pt"})
         k = network.config.k
         _write_json(aside / "config.json", config_to_json(network.config))
-        (aside / "vocab.txt").write_text("".join(f"{token}\n" for token in vocabulary(k)), encoding="utf-8")
+        (aside / "vocab.txt").write_text(vocabulary_text(k), encoding="utf-8")
         _write_json(aside / "tokenizer.json", tokenizer_json(k))
         _write_json(aside / "tokenizer_config.json", _tokenizer_config(network.config))
         aside.chmod(0o777 & ~_umask())

@@ -8,7 +8,7 @@ from typing import Any
 
 from dnabert_fast.errors import CheckpointError
 
-__all__ = ["check_vocabulary", "tokenizer_json", "vocabulary"]
+__all__ = ["check_vocabulary", "tokenizer_json", "vocabulary", "vocabulary_text"]
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -16,6 +16,11 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 def vocabulary(k: int) -> list[str]:
     """The tokens in the order of their ids: five special ones, then all k-mers over A, T, C, G, the last fastest."""
     return [*SPECIAL, *("".join(letters) for letters in product("ATCG", repeat=k))]
+
+
+def vocabulary_text(k: int) -> str:
+    """The released vocab.txt, byte for byte: only that of k = 6 ends with a line end."""
+    return "\n".join(vocabulary(k)) + ("\n" if k == 6 else "")
 
 
 def check_vocabulary(path: Path, k: int) -> None:
