@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def variants(
             "ref_mismatch": ref_mismatch,
             "precision": precision,
         }
-        out = _Output(stack, output, source, prefix, loaded, readout.regression, settings, overwrite)
+        out = _Output(stack, output, source, prefix, readout.regression, settings, overwrite)
         advance = progress("scoring", "records", None)
         contigs: dict[str, None] = {}
 
@@ -152,7 +153,6 @@ class _Output:
         output: str | Path,
         source: VcfSource,
         prefix: str,
-        model: Model,
         regression: bool,
         settings: dict[str, Any],
         overwrite: bool,
@@ -165,8 +165,12 @@ class _Output:
         self._sink: VcfSink | None = None
         self._write: Callable[[ScoredUnit], None]
         if str(output) == "-" or ends_with(output, VARIANTS):
-            lines = self._declarations(prefix, model.labels, regression, settings)
-            header, self._replaced = header_lines(source.header, lines, [*self._fields.values(), self._flag], overwrite)
+            lines = self._declarations(prefix, regression, settings)
+            given = source.header
+            if overwrite:  # the command whose scores give way
+                kept = [line for line in given.meta if not line.startswith(_command(prefix))]
+                given = replace(given, meta=tuple(kept))
+            header, self._replaced = header_lines(given, lines, [*self._fields.values(), self._flag], overwrite)
             self._sink = stack.enter_context(VcfSink(output, header))
             self._write = self._write_vcf
             return
@@ -188,9 +192,7 @@ class _Output:
             notes.append("the input is not sorted by position, so the output has no index")
         return notes
 
-    def _declarations(
-        self, prefix: str, labels: tuple[str, ...], regression: bool, settings: dict[str, Any]
-    ) -> list[bytes]:
+    def _declarations(self, prefix: str, regression: bool, settings: dict[str, Any]) -> list[bytes]:
         value = "Value" if regression else f"Probability of class {settings['class']}"
         lines = [
             f'##INFO=<ID={field},Number=A,Type=Float,Description="{_MEANING[name].format(value=value)}">'
@@ -201,8 +203,8 @@ class _Output:
             f'##INFO=<ID={self._flag},Number=A,Type=String,Description="Reasons of an allele, joined by &: {reasons}">'
         )
         said = " ".join(f"{name}={value}" for name, value in settings.items() if value is not None)
-        lines += [f"##source=dnabert_fast {__version__}", f"##{prefix.lower()}_command=variants {said}"]
-        return [line.encode() for line in lines]
+        lines.append(f"##source=dnabert_fast {__version__}")
+        return [*(line.encode() for line in lines), _command(prefix) + f"variants {said}".encode()]
 
     def _write_vcf(self, unit: ScoredUnit) -> None:
         assert self._sink is not None
@@ -234,6 +236,11 @@ class _Output:
         self._table.write(
             [chrom, records.position[record], identifier, ref, alt, *scores, (reasons.bases, reasons.offsets)]
         )
+
+
+def _command(prefix: str) -> bytes:
+    """How the header line begins that holds a run's settings."""
+    return f"##{prefix.lower()}_command=".encode()
 
 
 def _reasons(unit: ScoredUnit) -> Windows:
