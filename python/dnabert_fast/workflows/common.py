@@ -19,10 +19,11 @@ from ..seq.variants import Regions
 __all__ = ["read_regions", "window_length", "write_summary"]
 
 
-def read_regions(path: str | Path, genome: Genome, aliases: AliasTable) -> Regions:
+def read_regions(path: str | Path, genome: Genome, aliases: AliasTable, k: int = 0) -> Regions:
     """Regions of a BED file on a genome's contigs; column 6, where it says "-", turns a window round.
 
-    Raises FormatError naming the line for a contig that the genome has not and for a region that reaches outside it.
+    Raises FormatError naming the line for a contig that the genome has not, for a region that reaches outside it, and
+    for one shorter than `k` bases.
     """
     bed = read_bed(path)
     rows, _ = resolve(bed.contigs, genome, aliases)
@@ -36,6 +37,11 @@ def read_regions(path: str | Path, genome: Genome, aliases: AliasTable) -> Regio
         at = int(outside[0])
         name, length = genome.names[contig[at]], genome.lengths[contig[at]]
         raise FormatError(f"{path}:{bed.line[at]}: ends at {bed.end[at]}, but contig {name} has {length} bases")
+    short = np.flatnonzero(bed.end - bed.start < k)
+    if len(short):
+        at = int(short[0])
+        length = bed.end[at] - bed.start[at]
+        raise FormatError(f"{path}:{bed.line[at]}: a window of {length} bases is shorter than one {k}-mer")
     return Regions(contig, bed.start, bed.end, bed.strand == ord("-"))
 
 

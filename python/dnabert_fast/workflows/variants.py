@@ -81,7 +81,7 @@ def variants(
         aliases = AliasTable() if alias is None else AliasTable.read(alias)
         if length is not None and length > int(opened.lengths.max()):
             raise DnabertError(f"--window {length} is longer than every contig of {genome}")
-        regions = None if centred else read_regions(windows, opened, aliases)
+        regions = None if centred else read_regions(windows, opened, aliases, loaded.k)
         options = VariantOptions(readout, length, regions, normalize, ref_mismatch)
         source = VcfSource(vcf, UNIT_RECORDS)
         settings = {
