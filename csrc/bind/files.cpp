@@ -1,6 +1,5 @@
 // Bindings of genomes, FASTA streams, VCF text and tables; here FormatError becomes dnabert_fast.errors.FormatError.
 #include <mutex>
-#include <optional>
 
 #include "bind/bind.hpp"
 #include "core/error.hpp"
@@ -52,21 +51,24 @@ void py_fetch(const Genome& genome, const Array<int32_t>& contig, const Array<in
 /// A stream with the lock that lets threads share it.
 template <class Stream>
 struct Guarded {
-    explicit Guarded(const std::string& path) : stream(path) {}
+    template <class... Args>
+    explicit Guarded(const Args&... args) : stream(args...) {}
 
     Stream stream;
     std::mutex mutex;
 };
 
-py::object py_next_bases(Guarded<FastaStream>& self, size_t max_bases, size_t overlap) {
-    std::optional<FastaChunk> chunk;
+py::object py_next_bases(Guarded<FastaStream>& self, Array<uint8_t> out) {
+    const auto to = fill(out, "out");
+    FastaChunk chunk;
+    bool found = false;
     {
         py::gil_scoped_release release;
         std::lock_guard lock(self.mutex);
-        if (const FastaChunk* next = self.stream.next(max_bases, overlap)) chunk = *next;
+        found = self.stream.next(to, chunk);
     }
-    if (!chunk) return py::none();
-    return py::make_tuple(lenient(chunk->name), chunk->contig, chunk->offset, owned(std::move(chunk->bases)));
+    if (!found) return py::none();
+    return py::make_tuple(lenient(chunk.name), chunk.contig, chunk.offset, chunk.size);
 }
 
 py::object py_next_records(Guarded<VcfText>& self, size_t max_records) {
@@ -206,10 +208,15 @@ void bind_files(py::module_& m) {
 
     using Fasta = Guarded<FastaStream>;
     py::class_<Fasta>(m, "FastaStream", "The bases of a FASTA file (plain, gzip, BGZF, '-') in bounded chunks.")
-        .def(py::init([](const std::string& path) { return std::make_unique<Fasta>(path); }), py::arg("path"))
-        .def("next", &py_next_bases, py::arg("max_bases"), py::arg("overlap") = 0,
-             "(name, number of the contig, offset, bases u8), or None at the end. A chunk starts with the last "
-             "`overlap` bases of the chunk before it in the same contig.");
+        .def(py::init([](const std::string& path, size_t overlap) {
+                 py::gil_scoped_release release;
+                 return std::make_unique<Fasta>(path, overlap);
+             }),
+             py::arg("path"), py::arg("overlap") = 0)
+        .def(
+            "next", &py_next_bases, py::arg("out").noconvert(),
+            "Fills out u8 with bases of one contig: (name, number of the contig, offset, bases), or None at the end. A "
+            "chunk starts with the last `overlap` bases of the chunk before it in the same contig.");
 
     using Vcf = Guarded<VcfText>;
     py::class_<Vcf>(m, "VcfText", "The header and the lines of a VCF file (plain, gzip, BGZF, '-').")

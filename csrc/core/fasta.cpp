@@ -25,6 +25,27 @@ size_t find_not_base(const uint8_t* data, size_t size) {
     return static_cast<size_t>(std::find_if_not(data, data + size, is_base) - data);
 }
 
+/// Sixteen bytes in a vector register, on any machine that GCC and Clang know.
+typedef uint8_t Sixteen __attribute__((vector_size(16)));
+
+/// Copies 16 bytes; nonzero where one of them is not a letter.
+inline Sixteen copy_letters(const uint8_t* from, uint8_t* to) {
+    Sixteen bytes;
+    std::memcpy(&bytes, from, 16);
+    std::memcpy(to, &bytes, 16);
+    constexpr uint8_t lower = 0x20, first = 'a', reach = 25;
+    return reinterpret_cast<Sixteen>(((bytes | lower) - first) > reach);
+}
+
+/// Copies `size` bytes, 16 or more; whether all are letters.
+inline bool copy_letters(const uint8_t* from, uint8_t* to, size_t size) {
+    Sixteen other = copy_letters(from + size - 16, to + size - 16);
+    for (size_t i = 0; i + 16 < size; i += 16) other |= copy_letters(from + i, to + i);
+    uint64_t halves[2];
+    std::memcpy(halves, &other, 16);
+    return (halves[0] | halves[1]) == 0;
+}
+
 bool is_blank(uint8_t c) {
     return c == ' ' || c == '\t' || c == '\r';
 }
@@ -128,6 +149,8 @@ bool FastaReader::read_line(FastaPiece& piece) {
              .size = size,
              .line_ends = newline != nullptr,
              .offset = file_offset()};
+    line_bases_ = line_starts_ && newline ? size : 0;
+    line_end_ = newline ? stop + 1 - size : 0;
     at_ += newline ? stop + 1 : stop;
     piece.next = file_offset();
     line_starts_ = newline != nullptr;
@@ -135,44 +158,67 @@ bool FastaReader::read_line(FastaPiece& piece) {
     return in_record_;
 }
 
-/// Fills the chunk until it is full or its contig ends.
-void FastaStream::take(size_t max_bases) {
-    while (chunk_.bases.size() < max_bases) {
+size_t FastaReader::take_lines(uint8_t* out, size_t room) {
+    const size_t width = line_bases_ + line_end_;
+    const uint8_t* from = buffer_.data() + at_;
+    const uint8_t* const end = buffer_.data() + end_;
+    size_t taken = 0;
+    if (!line_starts_ || line_bases_ < 16) return 0;
+    while (static_cast<size_t>(end - from) >= width && room - taken >= line_bases_) {
+        // Letters alone hold no line end, so the line is as long as the last one if its end stands where it should.
+        const bool ends = from[width - 1] == '\n' && (line_end_ == 1 || from[width - 2] == '\r');
+        if (!ends || !copy_letters(from, out + taken, line_bases_)) break;
+        taken += line_bases_;
+        from += width;
+        ++line_;
+    }
+    at_ = static_cast<size_t>(from - buffer_.data());
+    return taken;
+}
+
+/// Adds bases to the `size` that `out` has, until it is full or the contig ends; returns how many it then has.
+size_t FastaStream::take(std::span<uint8_t> out, size_t size) {
+    while (size < out.size()) {
         if (piece_.size == 0) {
+            size += reader_.take_lines(out.data() + size, out.size() - size);
+            if (size == out.size()) break;
             finished_ = !reader_.next(piece_);
-            if (finished_ || piece_.kind == FastaPiece::Kind::record) return;
+            if (finished_ || piece_.kind == FastaPiece::Kind::record) break;
         }
-        size_t taken = std::min(piece_.size, max_bases - chunk_.bases.size());
-        chunk_.bases.insert(chunk_.bases.end(), piece_.data, piece_.data + taken);
+        const size_t taken = std::min(piece_.size, out.size() - size);
+        std::copy_n(piece_.data, taken, out.data() + size);
+        size += taken;
         piece_.data += taken;
         piece_.size -= taken;
     }
+    return size;
 }
 
-const FastaChunk* FastaStream::next(size_t max_bases, size_t overlap) {
-    if (max_bases <= overlap) throw std::invalid_argument("max_bases must be greater than overlap");
-    for (;;) {
-        if (finished_) return nullptr;
-        if (contig_ended_) {
+bool FastaStream::next(std::span<uint8_t> out, FastaChunk& chunk) {
+    if (out.size() <= overlap_) throw std::invalid_argument("out must have room for more bases than the overlap");
+    while (!finished_) {
+        const bool first = contig_ended_;
+        if (first) {
             if (!started_) reader_.next(piece_);  // the first piece of a FASTA file is a record
             started_ = true;
-            contig_ended_ = false;
-            chunk_.name = piece_.name;
-            ++chunk_.contig;
-            chunk_.offset = 0;
-            chunk_.bases.clear();
+            name_ = piece_.name;
+            ++contig_;
+            offset_ = 0;
+            tail_.clear();
             piece_.size = 0;
-        } else {
-            size_t kept = std::min(overlap, chunk_.bases.size());
-            chunk_.offset += static_cast<int64_t>(chunk_.bases.size() - kept);
-            chunk_.bases.erase(chunk_.bases.begin(), chunk_.bases.end() - static_cast<std::ptrdiff_t>(kept));
         }
-        const size_t before = chunk_.bases.size();
-        const bool first = chunk_.offset == 0 && before == 0;
-        take(max_bases);
+        std::copy(tail_.begin(), tail_.end(), out.begin());
+        const size_t size = take(out, tail_.size());
         contig_ended_ = finished_ || piece_.kind == FastaPiece::Kind::record;
-        if (chunk_.bases.size() > before || first) return &chunk_;
+        if (!first && size == tail_.size()) continue;
+        chunk = {name_, contig_, offset_, size};
+        const size_t kept = std::min(overlap_, size);
+        tail_.assign(out.begin() + static_cast<std::ptrdiff_t>(size - kept),
+                     out.begin() + static_cast<std::ptrdiff_t>(size));
+        offset_ += static_cast<int64_t>(size - kept);
+        return true;
     }
+    return false;
 }
 
 }  // namespace dnabert

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,11 @@ class FastaReader {
 
     /// Goes one step; false at the end. The piece is valid until the next call.
     bool next(FastaPiece& piece);
+
+    /// Copies the bases of further whole lines that are as long as the last one, letters alone and in the buffer, while
+    /// they fit; returns their number. For these a line end is a place to look at, not one to search for.
+    size_t take_lines(uint8_t* out, size_t room);
+
     const std::string& path() const { return source_.path(); }
     /// Bytes of the (decompressed) file used so far.
     int64_t offset() const { return file_offset(); }
@@ -51,35 +57,43 @@ class FastaReader {
     int64_t line_ = 1;
     bool line_starts_ = true;
     bool in_record_ = false;
+    size_t line_bases_ = 0;  // of the last line read in one piece, and the bytes of its end
+    size_t line_end_ = 0;
     std::string name_;
 };
 
-/// Bases of one contig, in order.
+/// Which bases of which contig a chunk has.
 struct FastaChunk {
     std::string name;
     int32_t contig = -1;  // counts records from 0
     int64_t offset = 0;   // of the first base in its contig
-    std::vector<uint8_t> bases;
+    size_t size = 0;
 };
 
-/// Chunks of up to max_bases bases; a contig without bases gives one empty chunk.
+/// The bases of a file in chunks of bounded size; a contig without bases gives one empty chunk.
 class FastaStream {
   public:
-    explicit FastaStream(const std::string& path) : reader_(path) {}
+    /// A chunk starts with the last `overlap` bases of the chunk before it when that is of the same contig, so that no
+    /// k-mer is lost between chunks.
+    FastaStream(const std::string& path, size_t overlap) : reader_(path), overlap_(overlap) {}
 
-    /// The next chunk, valid until the next call; null at the end. It starts with the last `overlap` bases of the
-    /// chunk before it when that is of the same contig, so that no k-mer is lost between chunks.
-    const FastaChunk* next(size_t max_bases, size_t overlap);
+    /// Fills `out` with bases of one contig as far as they go; false at the end. std::invalid_argument when `out` has
+    /// no room for more than the overlap.
+    bool next(std::span<uint8_t> out, FastaChunk& chunk);
 
   private:
-    void take(size_t max_bases);
+    size_t take(std::span<uint8_t> out, size_t size);
 
     FastaReader reader_;
     FastaPiece piece_{};
+    size_t overlap_;
+    std::vector<uint8_t> tail_;
     bool started_ = false;
     bool finished_ = false;
     bool contig_ended_ = true;
-    FastaChunk chunk_;
+    std::string name_;
+    int32_t contig_ = -1;
+    int64_t offset_ = 0;
 };
 
 }  // namespace dnabert

@@ -128,14 +128,16 @@ class TemporaryFile {
 
 /// Copies the bases alone to a temporary file, each contig as one line.
 FastaFile unpack(const std::string& path, const std::string& temp_dir) {
-    FastaStream stream(path);
+    FastaStream stream(path, 0);
     TemporaryFile copy(temp_dir);
     FastaFile file;
-    while (const FastaChunk* chunk = stream.next(size_t{1} << 20, 0)) {
-        if (chunk->offset == 0) file.contigs.push_back({.name = chunk->name, .offset = copy.size()});
-        copy.write(chunk->bases.data(), chunk->bases.size());
+    FastaChunk chunk;
+    std::vector<uint8_t> bases(size_t{1} << 20);
+    while (stream.next(bases, chunk)) {
+        if (chunk.offset == 0) file.contigs.push_back({.name = chunk.name, .offset = copy.size()});
+        copy.write(bases.data(), chunk.size);
         FastaContig& contig = file.contigs.back();
-        contig.length += static_cast<int64_t>(chunk->bases.size());
+        contig.length += static_cast<int64_t>(chunk.size);
         contig.line_bases = contig.line_width = contig.length;
     }
     file.bytes = copy.map();

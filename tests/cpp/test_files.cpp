@@ -220,15 +220,18 @@ TEST(damaged_indexes_do_not_crash) {
 
 TEST(stream_in_small_chunks) {
     const Folder folder;
-    FastaStream stream(folder.write("g.fa", fasta()));
+    FastaStream stream(folder.write("g.fa", fasta()), 3);
+    FastaChunk chunk;
+    std::vector<uint8_t> out(10);
     std::vector<std::string> contigs;
-    while (const FastaChunk* chunk = stream.next(10, 3)) {
-        if (chunk->contig == static_cast<int32_t>(contigs.size())) contigs.emplace_back();
-        contigs.back().resize(static_cast<size_t>(chunk->offset));
-        contigs.back().append(chunk->bases.begin(), chunk->bases.end());
+    while (stream.next(out, chunk)) {
+        if (chunk.contig == static_cast<int32_t>(contigs.size())) contigs.emplace_back();
+        contigs.back().resize(static_cast<size_t>(chunk.offset));
+        contigs.back().append(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(chunk.size));
     }
     CHECK(contigs.size() == 3 && contigs[0].size() == 963 && contigs[1].empty() && contigs[2] == "ACGTACC");
-    CHECK_THROWS(stream.next(3, 3), std::invalid_argument);
+    out.resize(3);
+    CHECK_THROWS(stream.next(out, chunk), std::invalid_argument);
 }
 
 TEST(vcf_fields_are_spliced) {

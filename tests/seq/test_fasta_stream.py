@@ -16,20 +16,17 @@ from dnabert_fast import _core
 from dnabert_fast.errors import FormatError
 from dnabert_fast.seq.batch import kmer_ids
 
-LINES = st.lists(
-    st.one_of(
-        st.just(b""), st.just(b">name"), st.just(b"> name and words"), st.lists(st.sampled_from(b"ACGTNn-*."), max_size=30).map(bytes)
-    ),
-    max_size=20,
-)  # fmt: skip
+BASES = st.lists(st.sampled_from(b"ACGTNn-*."), max_size=30).map(bytes)
+LINES = st.lists(st.one_of(st.sampled_from([b"", b">name", b"> name and words"]), BASES), max_size=20)
 
 
 def chunks(path: Path, max_bases: int, overlap: int = 0) -> list[tuple[str, int, int, bytes]]:
-    stream = _core.FastaStream(str(path).encode())
+    stream = _core.FastaStream(str(path).encode(), overlap)
+    out = np.empty(max_bases, np.uint8)
     found = []
-    while (chunk := stream.next(max_bases, overlap)) is not None:
-        found.append((*chunk[:3], chunk[3].tobytes()))
-    assert stream.next(max_bases, overlap) is None
+    while (chunk := stream.next(out)) is not None:
+        found.append((*chunk[:3], out[: chunk[3]].tobytes()))
+    assert stream.next(out) is None
     return found
 
 
@@ -85,6 +82,42 @@ def test_lines_longer_than_any_buffer(tmp_path: Path) -> None:
         assert found[0][3] == found[1][3] == bases
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    width=st.integers(14, 40),
+    n=st.integers(0, 12),
+    end=st.sampled_from([b"\n", b"\r\n"]),
+    changes=st.lists(
+        st.tuples(st.integers(0, 500), st.sampled_from([b"\n", b"\r\n", b"-", b">", b"\n>x\n", b"\n\n"])), max_size=3
+    ),
+    max_bases=st.integers(1, 300),
+)
+def test_even_lines_with_odd_ones_among_them(
+    tmp_path_factory: pytest.TempPathFactory,
+    width: int,
+    n: int,
+    end: bytes,
+    changes: list[tuple[int, bytes]],
+    max_bases: int,
+) -> None:
+    text = b">a" + end + (b"ACGTNacgtnRYKMSWACGT" * 2)[:width].join([b"", *[end] * n]) + b"AC"
+    for at, odd in changes:
+        text = text[: at + 4] + odd + text[at + 4 :]
+    path = tmp_path_factory.mktemp("stream") / "s.fa"
+    path.write_bytes(text)
+    lines = text.replace(b"\r\n", b"\n").split(b"\n")
+    bad = next((i for i, line in enumerate(lines, 1) if b">" in line[1:] or b"\r" in line or line == b">"), None)
+    if bad:
+        with pytest.raises(FormatError, match=rf"s\.fa:{bad}: "):
+            chunks(path, max_bases)
+        return
+    joined: dict[int, bytes] = {}
+    for _, contig, offset, bases in chunks(path, max_bases):
+        assert len(joined.get(contig, b"")) == offset
+        joined[contig] = joined.get(contig, b"") + bases
+    assert list(joined.values()) == [bases for _, bases in oracle.parse(text)]
+
+
 def test_long_description(tmp_path: Path) -> None:
     path = tmp_path / "s.fa"
     path.write_bytes(b">a " + b"words " * 100_000 + b"\nACGT\n>b\n")
@@ -97,23 +130,25 @@ def test_kmers_of_chunks_are_those_of_the_contig(tmp_path: Path) -> None:
     path = tmp_path / "s.fa"
     path.write_bytes(b">a\n" + b"\n".join(bases[i : i + 61] for i in range(0, 1000, 61)))
     for k in (3, 6):
-        stream = _core.FastaStream(str(path).encode())
         ids: list[int] = []
-        while (chunk := stream.next(97, k - 1)) is not None:
-            ids += kmer_ids(chunk[3], k).tolist()
+        for _, _, _, chunk in chunks(path, 97, k - 1):
+            ids += kmer_ids(np.frombuffer(chunk, np.uint8), k).tolist()
         assert ids == kmers.kmer_ids(bases, k)
 
 
 def test_error_names_the_line(tmp_path: Path) -> None:
     path = tmp_path / "s.fa"
     path.write_bytes(b">a\nACGT\nAC!T\n")
-    stream = _core.FastaStream(str(path).encode())
     with pytest.raises(FormatError, match=r"s\.fa:3: '!' in the sequence of a"):
-        stream.next(100)
+        chunks(path, 100)
+    good = b"ACGTACGTACGTACGTACGTACGT\n"
+    path.write_bytes(b">a\n" + good * 20_000 + good.replace(b"T\n", b"1\n") + good)
+    with pytest.raises(FormatError, match=r"s\.fa:20002: '1' in the sequence of a"):
+        chunks(path, 10_000_000)
 
 
 def test_chunk_must_be_longer_than_its_overlap(tmp_path: Path) -> None:
     path = tmp_path / "s.fa"
     path.write_bytes(b">a\nACGT\n")
-    with pytest.raises(ValueError, match="max_bases must be greater than overlap"):
-        _core.FastaStream(str(path).encode()).next(5, 5)
+    with pytest.raises(ValueError, match="more bases than the overlap"):
+        chunks(path, 5, 5)

@@ -264,7 +264,7 @@ def test_broken_files(folder: Path, text: bytes, message: str) -> None:
 
 
 def test_missing_file_and_folder(folder: Path) -> None:
-    with pytest.raises(FormatError, match="no.fa: cannot be opened: No such file"):
+    with pytest.raises(FormatError, match=r"no\.fa: cannot be opened: No such file"):
         Genome.open(folder / "no.fa")
     with pytest.raises(FormatError, match="is a folder"):
         Genome.open(folder)
@@ -339,7 +339,7 @@ def test_temporary_copy_needs_a_place(folder: Path, monkeypatch: pytest.MonkeyPa
 def test_wrong_windows_are_value_errors(folder: Path) -> None:
     genome = Genome.open(write_fasta(folder / "g.fa", [("a", b"ACGT")]))
     for window in ((1, 0, 1), (-1, 0, 1), (0, 3, 2), (0, -(2**62), -(2**62) + 1), (0, 2**62, 2**62 + 1)):
-        with pytest.raises(ValueError, match="contig|window"):
+        with pytest.raises(ValueError, match=r"contig|window"):
             fetch(genome, [window])
     assert fetch(genome, []) == []
     assert fetch(genome, [(0, 10, 12), (0, -5, -2)]) == [b"NN", b"NNN"]

@@ -59,5 +59,5 @@ def test_wrong_columns_are_value_errors() -> None:
     text = np.frombuffer(b"abc", np.uint8)
     for other in (n[:2], n.astype(np.float64), n[::2], (text, np.array([0, 1, 2])), (text, np.array([0, 2, 1, 3])),
                   (text, np.array([0, 1, 2, 4])), (text, np.array([-1, 1, 2, 3]))):  # fmt: skip
-        with pytest.raises(ValueError, match="column|offsets"):
+        with pytest.raises(ValueError, match=r"column|offsets"):
             format_table([n, other])  # type: ignore[list-item]
