@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntFlag
 
@@ -194,6 +196,13 @@ class Regions:
     start: I64
     end: I64
     reverse: Bool
+
+    def hash(self, names: Sequence[str]) -> str:
+        """16 hexadecimal digits that are the same for the same regions in the same order; `names` are the contigs'."""
+        digest = hashlib.sha256("\n".join(names[row] for row in self.contig).encode())
+        for column in (self.start, self.end, self.reverse):
+            digest.update(column.tobytes())
+        return digest.hexdigest()[:16]
 
     def nearest(self, contig: I32, position: I64) -> I64:
         """For each position the region that holds it with the nearest centre (the first of equals), or -1; i64[n]."""

@@ -86,7 +86,7 @@ def variants(
         source = VcfSource(vcf, UNIT_RECORDS)
         settings = {
             "model": loaded.hash(),
-            "windows": "centred" if centred else f"{len(regions.start) if regions else 0} regions",
+            "windows": "centred" if regions is None else f"{len(regions.start)} regions {regions.hash(opened.names)}",
             "window": length,
             "strand": strand,
             "class": readout.label,
