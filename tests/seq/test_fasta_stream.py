@@ -106,9 +106,9 @@ def test_even_lines_with_odd_ones_among_them(
     path = tmp_path_factory.mktemp("stream") / "s.fa"
     path.write_bytes(text)
     lines = text.replace(b"\r\n", b"\n").split(b"\n")
-    bad = next((i for i, line in enumerate(lines, 1) if b">" in line[1:] or b"\r" in line or line == b">"), None)
-    if bad:
-        with pytest.raises(FormatError, match=rf"s\.fa:{bad}: "):
+    wrong = [b"\r" in line or line == b">" or (line[:1] != b">" and b">" in line) for line in lines]
+    if any(wrong):
+        with pytest.raises(FormatError, match=rf"s\.fa:{wrong.index(True) + 1}: "):
             chunks(path, max_bases)
         return
     joined: dict[int, bytes] = {}
