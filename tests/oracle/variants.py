@@ -88,7 +88,8 @@ class Reference:
     head: str = "sequence"
     strand: str = "+"
     column: int = 1
-    _bert: Any = field(init=False)
+    _model: Any = field(init=False, repr=False)
+    _weights: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._model = transformers.BertForSequenceClassification.from_pretrained(self.folder).eval()

@@ -87,6 +87,7 @@ class _Work:
     alleles: Alleles
     placed: Placed
     prepared: list[Prepared]
+    aliased: Counter[str]
 
 
 def score_variants(
@@ -109,14 +110,14 @@ def score_variants(
     """
 
     def read(records: Records) -> _Work:
-        alleles = _alleles(records, contig_of, summary)
+        alleles, aliased = _alleles(records, contig_of)
         alleles = check_reference(alleles, genome, tolerate=options.ref_mismatch == "warn")
         _mind_mismatches(records, alleles, options.ref_mismatch)
         change = normalized(alleles, genome) if options.normalize else changes(alleles)
         alleles, placed = place(alleles, change, genome, options.window, options.regions)
         both = Windows.concatenate([placed.reference, placed.alternative])
         backward = np.concatenate([placed.reverse, placed.reverse])
-        return _Work(records, alleles, placed, model.prepare(both, backward) if len(both) else [])
+        return _Work(records, alleles, placed, model.prepare(both, backward) if len(both) else [], aliased)
 
     def compute(work: _Work) -> ScoredUnit:
         _count(work, summary)
@@ -153,17 +154,17 @@ class _Table:
 
 
 def _alleles(
-    records: Records, contig_of: Callable[[list[str]], tuple[list[int], dict[str, str]]], summary: VariantSummary
-) -> Alleles:
+    records: Records, contig_of: Callable[[list[str]], tuple[list[int], dict[str, str]]]
+) -> tuple[Alleles, Counter[str]]:
+    """The alleles of records, and how many records name their contig otherwise than the genome does."""
     table = allele_table(records)
     names, name_of_record = records.contigs()
     rows, aliased = contig_of(names)
     contig = np.array(rows, np.int32)[name_of_record][table.record]
-    for row, count in enumerate(np.bincount(name_of_record, minlength=len(names)).tolist()):
-        if names[row] in aliased:
-            summary.aliased[f"{names[row]} -> {aliased[names[row]]}"] += count
+    counts = np.bincount(name_of_record, minlength=len(names)).tolist()
+    renamed = Counter({f"{n} -> {aliased[n]}": count for n, count in zip(names, counts, strict=True) if n in aliased})
     position = records.position[table.record] - 1
-    return Alleles.of(table.record, table.kind, contig, position, table.ref, table.alt)
+    return Alleles.of(table.record, table.kind, contig, position, table.ref, table.alt), renamed
 
 
 def _mind_mismatches(records: Records, alleles: Alleles, policy: str) -> None:
@@ -181,6 +182,7 @@ def _mind_mismatches(records: Records, alleles: Alleles, policy: str) -> None:
 def _count(work: _Work, summary: VariantSummary) -> None:
     flags = work.alleles.flags
     summary.records += len(work.records)
+    summary.aliased += work.aliased
     summary.alleles += len(flags)
     summary.scored += int(np.count_nonzero((flags & np.uint32(UNSCORED)) == 0))
     for flag, name in zip(Flag, FLAG_NAMES, strict=True):

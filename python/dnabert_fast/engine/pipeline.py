@@ -15,6 +15,7 @@ Work = TypeVar("Work")
 Result = TypeVar("Result")
 
 _POLL_SECONDS = 0.05
+_GRACE_SECONDS = 1.0
 
 
 class _Channel(Generic[Result]):
@@ -98,7 +99,8 @@ def pipeline(
             if failures:
                 stopped.set()
             writer.join()
-            feeder.join()
+            # A source that waits for its input, as for standard input, ends with the program.
+            feeder.join(_GRACE_SECONDS if failures else None)
             pool.shutdown(wait=True, cancel_futures=True)
     if failures:
         raise failures[0]
