@@ -5,6 +5,7 @@
 #include "core/error.hpp"
 #include "core/fasta.hpp"
 #include "core/genome.hpp"
+#include "core/source.hpp"
 #include "core/table.hpp"
 #include "core/vcf_splice.hpp"
 #include "core/vcf_text.hpp"
@@ -188,10 +189,17 @@ void translate(std::exception_ptr thrown) {
     }
 }
 
+/// Called without the GIL, in the middle of a read.
+void check_signals() {
+    py::gil_scoped_acquire hold;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+}
+
 }  // namespace
 
 void bind_files(py::module_& m) {
     py::register_local_exception_translator(&translate);
+    on_interrupt(&check_signals);
 
     py::class_<Genome>(m, "Genome", "Random access to FASTA (plain, BGZF) and .2bit; other FASTA is unpacked first.")
         .def(py::init([](const std::string& path, const std::string& index_dir, const std::string& temp_dir) {

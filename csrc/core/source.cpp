@@ -6,6 +6,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 
@@ -21,7 +22,13 @@ bool begins_with(const std::vector<uint8_t>& data, size_t size, std::string_view
     return size >= magic.size() && std::memcmp(data.data(), magic.data(), magic.size()) == 0;
 }
 
+std::atomic<void (*)()> interrupted{nullptr};
+
 }  // namespace
+
+void on_interrupt(void (*call)()) {
+    interrupted = call;
+}
 
 bool is_gzip(const uint8_t* data, size_t size) {
     return size >= 2 && data[0] == 0x1f && data[1] == 0x8b;
@@ -87,6 +94,7 @@ size_t Source::read_raw(uint8_t* out, size_t size) {
         ssize_t got = ::read(fd_, out, size);
         if (got >= 0) return static_cast<size_t>(got);
         if (errno != EINTR) fail(path_, std::string("cannot be read: ") + std::strerror(errno));
+        if (auto* call = interrupted.load()) call();
     }
 }
 

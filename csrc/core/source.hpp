@@ -41,6 +41,10 @@ class Source {
     std::unique_ptr<Inflater> inflater_;  // null for plain files
 };
 
+/// What a read from a file calls when a signal interrupts it, before it goes on; it may throw. Python needs this to
+/// notice Ctrl-C while the program waits for standard input.
+void on_interrupt(void (*call)());
+
 /// Whether the bytes begin a gzip member.
 bool is_gzip(const uint8_t* data, size_t size);
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gzip
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -327,6 +329,41 @@ def test_standard_input_and_pipes(folder: Path) -> None:
                 [sys.executable, "-c", program, path], input=source, capture_output=True, env=environment, check=True
             )
             assert run.stdout.decode().strip() == "('a', 'b') NGGTN []"
+
+
+def test_interrupt_while_waiting_for_standard_input() -> None:
+    program = (
+        "import sys; from dnabert_fast.seq.genome import Genome\n"
+        "print('ready', flush=True)\n"
+        "try: Genome.open('-')\n"
+        "except KeyboardInterrupt: print('interrupted')"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        assert run.stdin is not None
+        assert run.stdout.readline() == b"ready\n"
+        run.stdin.write(b">a\nACGT\n")
+        run.stdin.flush()
+        time.sleep(0.5)
+        run.send_signal(signal.SIGINT)
+        try:
+            assert run.wait(20) == 0
+            assert run.stdout.read() == b"interrupted\n"
+        finally:
+            run.kill()
+
+
+def test_no_home_and_no_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", lambda: Path("~none").expanduser())
+    path = write_fasta(folder / "g.fa", [("a", b"ACGT")])
+    folder.chmod(0o555)
+    try:
+        with Genome.open(path) as genome:
+            assert genome.bases("a", 0, 9).tobytes() == b"ACGTNNNNN"
+    finally:
+        folder.chmod(0o755)
+    assert [p.name for p in folder.iterdir()] == ["g.fa"]
 
 
 def test_temporary_copy_needs_a_place(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,8 @@ class Genome:
         self.close()
 
 
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "dnabert_fast" / "index"
+def _cache_folder() -> str | Path:
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dnabert_fast" / "index"
+    except RuntimeError:  # a user without a home: indexes that cannot stand beside the file stay in memory
+        return ""
