@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,11 +41,12 @@ class ScanUnit:
 
 @dataclass
 class ScanSummary:
-    """What a scan did: windows scored and left out, contigs too short for one, pieces and how many were encoded."""
+    """What a scan did: windows scored and left out, contigs or merged regions too short for one, pieces and those encoded."""
 
     windows: int = 0
     left_out_n: int = 0
     short_contigs: list[str] = field(default_factory=list)
+    short_regions: int = 0
     bases: int = 0
     pieces: int = 0
     pieces_encoded: int = 0
@@ -68,7 +69,9 @@ def plan_scan(genome: Genome, window: int, stride: int, regions: Regions | None,
     for contig, length in enumerate(genome.lengths.tolist()):
         parts = [(0, length)] if regions is None else _merged(regions, contig, length)
         fitting = [(contig, first, last) for first, last in parts if last - first >= window]
-        if parts and not fitting:
+        if regions is not None:
+            summary.short_regions += len(parts) - len(fitting)
+        elif not fitting:
             summary.short_contigs.append(genome.names[contig])
         spans += fitting
     if not spans:
@@ -181,7 +184,7 @@ _UNKNOWN = np.ones(256, np.bool_)
 _UNKNOWN[np.frombuffer(b"ACGTUacgtu", np.uint8)] = False
 
 
-def _merged(regions: Regions, contig: int, length: int) -> Iterator[tuple[int, int]] | list[tuple[int, int]]:
+def _merged(regions: Regions, contig: int, length: int) -> list[tuple[int, int]]:
     """The parts of a contig that regions cover, in order."""
     chosen = np.flatnonzero(regions.contig == contig)
     parts: list[tuple[int, int]] = []

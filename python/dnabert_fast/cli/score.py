@@ -114,6 +114,7 @@ def scan(
             "windows scored": facts["windows"],
             "left out for unknown bases": facts["left_out_n"],
             "contigs shorter than the window": len(facts["short_contigs"]),
+            "regions shorter than the window": facts["short_regions"],
             "pieces": facts["pieces"],
             "pieces encoded": facts["pieces_encoded"],
         },
