@@ -41,7 +41,7 @@ class ScanUnit:
 
 @dataclass
 class ScanSummary:
-    """What a scan did: windows scored and left out, contigs or merged regions too short for one, pieces and those encoded."""
+    """What a scan did: windows scored, windows left out, contigs or merged regions too short for one, pieces encoded."""
 
     windows: int = 0
     left_out_n: int = 0
