@@ -41,7 +41,7 @@ class ScanUnit:
 
 @dataclass
 class ScanSummary:
-    """What a scan did: windows scored, windows left out, contigs or merged regions too short for one, pieces encoded."""
+    """What a scan did: windows scored, windows left out, contigs and merged regions too short, pieces and encoded ones."""
 
     windows: int = 0
     left_out_n: int = 0
