@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..engine.meter import Meter
 from ..engine.model import Model
 from ..engine.pipeline import pipeline
 from ..engine.predict import Prepared
@@ -41,7 +42,7 @@ class ScanUnit:
 
 @dataclass
 class ScanSummary:
-    """What a scan did: windows scored, windows left out, contigs and merged regions too short, pieces and encoded ones."""
+    """What a scan did: windows scored and left out, contigs and merged regions too short for one, pieces encoded."""
 
     windows: int = 0
     left_out_n: int = 0
@@ -126,17 +127,13 @@ def scan(
             return ScanUnit(stretch, work.start, np.empty(0, np.float32), np.full(length, np.nan, np.float32))
         summary.pieces += sum(len(side.batch.owner) for side in work.prepared)
         summary.pieces_encoded += sum(len(side.distinct.first) for side in work.prepared)
-        score = readout.value(readout.score(model.logits(work.prepared))).astype(np.float32)
+        score = readout.value(readout.score(model.logits(work.prepared, meter.tick))).astype(np.float32)
         mean = overlap_mean(work.start, work.start + window, score, stretch.start, length)
         own = work.start >= stretch.start
         summary.windows += int(np.count_nonzero(own))
         return ScanUnit(stretch, work.start[own], score[own], mean)
 
-    def deliver(unit: ScanUnit) -> None:
-        write(unit)
-        progress(unit.stretch.end - unit.stretch.start)
-
-    pipeline(plan, read, compute, deliver, readers=readers)
+    pipeline(plan, read, compute, write, readers=readers)
     return summary
 
 
