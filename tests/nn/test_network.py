@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from oracle import bert
 
 from dnabert_fast.errors import DnabertError
+from dnabert_fast.nn.checkpoint import read_network, write_network
 from dnabert_fast.nn.config import PRESETS
 from dnabert_fast.nn.keys import split
 from dnabert_fast.nn.network import Network, build
@@ -142,3 +144,13 @@ def test_bare_pieces_are_the_cls_states(make: Make, packed: Packed) -> None:
         states = network.encode(packed.wanting("all"))
         expected = states[torch.from_numpy(np.asarray(packed.bounds[:-1]))]
         torch.testing.assert_close(network.pieces(packed), expected, atol=1e-5, rtol=0)
+
+
+def test_networks_made_in_inference_mode_still_train(packed: Packed, tmp_path: Path) -> None:
+    with torch.inference_mode():
+        network = build(PRESETS["tiny"].with_head("sequence", TWO), seed=1)
+        write_network(network, tmp_path / "model")
+        for each in (network, read_network(tmp_path / "model")):
+            each.eval()(packed)
+            with torch.inference_mode(False):
+                each.train()(packed).sum().backward()

@@ -1,4 +1,4 @@
-"""BERT the plain way, in fp64, on padded rows with an additive mask; weights by the original's names. And its inputs."""
+"""BERT the plain way, in fp64, on padded rows with an additive mask, by the original's names. And its inputs."""
 
 from __future__ import annotations
 

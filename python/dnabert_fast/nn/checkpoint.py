@@ -20,11 +20,12 @@ from .config import NetworkConfig, config_from_json, config_to_json
 from .keys import find_head, fuse, normalise, split
 from .network import Network
 from .vocabulary import check_vocabulary, tokenizer_json, vocabulary_text
-from .weights import SAFETENSORS, find_folder, read_json, read_tensors
+from .weights import PICKLE, SAFETENSORS, find_folder, read_json, read_tensors
 
 __all__ = ["network_hash", "read_network", "write_network"]
 
 
+@torch.inference_mode(False)  # the parameters must be fit for training wherever they are read
 def read_network(
     name: str | Path,
     *,
@@ -87,6 +88,8 @@ def write_network(network: Network, folder: str | Path) -> None:
     import safetensors.torch
 
     target = Path(folder)
+    if target.exists() and not target.is_dir():
+        raise CheckpointError(f"{folder}: cannot be written: a file of that name is there")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -126,7 +129,8 @@ def _swap(aside: Path, target: Path) -> None:
     old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         for other in target.iterdir():
-            if not (aside / other.name).exists():
+            # A pickle of the former model would be a second model.
+            if other.name != PICKLE and not (aside / other.name).exists():
                 os.replace(other, aside / other.name)
         target.rename(old)
         aside.rename(target)

@@ -110,7 +110,8 @@ def fuse(state: Mapping[str, Tensor], module: nn.Module, source: str, other_head
             if part.shape != shape:
                 wrong.append(f"{key} is {_shape(part.shape)}, not {_shape(shape)}")
         if not wrong:
-            fused[name] = torch.cat([part.float() for part in parts]) if len(parts) > 1 else parts[0].float()
+            # Always a copy: a file that stays mapped would crash us when somebody writes it anew.
+            fused[name] = torch.cat([part.float() for part in parts])
     if wrong:
         raise CheckpointError(f"{source}: the weights do not fit config.json; shapes: {_some(wrong)}")
     return fused

@@ -127,6 +127,7 @@ class Network(nn.Module):
         return torch.cat([vectors, vector])[torch.from_numpy(index.ravel())], np.full(len(counts), split)
 
 
+@torch.inference_mode(False)  # the parameters must be fit for training wherever they are made
 def build(config: NetworkConfig, backend: Backend | None = None, *, seed: int, **options: Any) -> Network:
     """A network with fresh weights: N(0, initializer_range), LayerNorms 1 and 0, biases 0, as BERT begins."""
     with torch.device("meta"):

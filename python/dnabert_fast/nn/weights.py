@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dnabert_fast.errors import CheckpointError, MissingExtra
 
-__all__ = ["find_folder", "read_json", "read_tensors"]
+__all__ = ["PICKLE", "SAFETENSORS", "find_folder", "read_json", "read_tensors"]
 
 SAFETENSORS, PICKLE = "model.safetensors", "pytorch_model.bin"
 
@@ -38,8 +38,7 @@ def find_folder(name: str | Path) -> Path:
     try:
         return Path(huggingface_hub.snapshot_download(text, allow_patterns=wanted))
     except Exception as wrong:  # many kinds: network, HTTP, validation, a missing cache
-        reason = str(wrong).strip().splitlines()[0] if str(wrong).strip() else type(wrong).__name__
-        raise CheckpointError(f"{name}: no such folder, and the hub did not give it: {reason}") from None
+        raise CheckpointError(f"{name}: no such folder, and the hub did not give it: {_first_line(wrong)}") from None
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -75,13 +74,17 @@ def read_tensors(folder: Path) -> tuple[dict[str, Tensor], Path]:
     return state, path
 
 
+def _first_line(wrong: Exception) -> str:
+    return (str(wrong).strip() or type(wrong).__name__).splitlines()[0]
+
+
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     import safetensors.torch
 
     try:
         return safetensors.torch.load_file(path)
     except Exception as wrong:  # SafetensorError derives from Exception alone
-        raise CheckpointError(f"{path}: not a whole safetensors file: {wrong}") from None
+        raise CheckpointError(f"{path}: not a whole safetensors file: {_first_line(wrong)}") from None
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
@@ -93,7 +96,7 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
             f"Convert it to {SAFETENSORS} where you trust it"
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError) as wrong:
-        raise CheckpointError(f"{path}: not a whole PyTorch file: {str(wrong).splitlines()[0]}") from None
+        raise CheckpointError(f"{path}: not a whole PyTorch file: {_first_line(wrong)}") from None
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise CheckpointError(f"{path}: not a dictionary of tensors")
     return dict(state)
