@@ -66,6 +66,7 @@ class _BgzfFile:
         self._shown = shown
         mode: Any = _MODE
         with _failures(shown):
+            open(where, "wb").close()  # pysam crashes where a file cannot be made
             self._file = pysam.BGZFile(str(where), mode, None)
 
     def write(self, text: U8) -> None:
