@@ -234,6 +234,7 @@ void bind_files(py::module_& m) {
              }),
              py::arg("path"))
         .def_property_readonly("header", [](const Vcf& v) { return py::bytes(std::string(v.stream.header())); })
+        .def_property_readonly("taken", [](const Vcf& v) { return v.stream.taken(); })
         .def("next", &py_next_records, py::arg("max_records"),
              "(text u8 of up to max_records whole lines, number of the first line), or None at the end.");
 

@@ -92,7 +92,10 @@ size_t Source::read(uint8_t* out, size_t size) {
 size_t Source::read_raw(uint8_t* out, size_t size) {
     for (;;) {
         ssize_t got = ::read(fd_, out, size);
-        if (got >= 0) return static_cast<size_t>(got);
+        if (got >= 0) {
+            taken_ += static_cast<uint64_t>(got);
+            return static_cast<size_t>(got);
+        }
         if (errno != EINTR) fail(path_, std::string("cannot be read: ") + std::strerror(errno));
         if (auto* call = interrupted.load()) call();
     }

@@ -24,6 +24,9 @@ class Source {
 
     const std::string& path() const { return path_; }
 
+    /// Bytes taken from the file so far, as stored.
+    uint64_t taken() const { return taken_; }
+
   private:
     struct Inflater;
 
@@ -34,6 +37,7 @@ class Source {
 
     std::string path_;
     int fd_ = -1;
+    uint64_t taken_ = 0;
     std::vector<uint8_t> raw_;  // bytes as stored, [raw_at_, raw_end_) not used yet
     size_t raw_at_ = 0;
     size_t raw_end_ = 0;

@@ -27,6 +27,9 @@ class VcfText {
 
     const std::string& path() const { return source_.path(); }
 
+    /// Bytes taken from the file so far, as stored.
+    uint64_t taken() const { return source_.taken(); }
+
   private:
     bool more();
     size_t line_end(size_t from);

@@ -65,6 +65,7 @@ class FastaStream:
 
 class VcfText:
     header: bytes
+    taken: int
     def __init__(self, path: bytes) -> None: ...
     def next(self, max_records: int) -> tuple[U8, int] | None: ...
 

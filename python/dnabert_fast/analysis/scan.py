@@ -123,11 +123,14 @@ def scan(
         stretch, length = work.stretch, work.stretch.end - work.stretch.start
         summary.left_out_n += work.left_out
         summary.bases += length
+        meter = Meter(length, progress)
         if work.prepared is None:
+            meter.close()
             return ScanUnit(stretch, work.start, np.empty(0, np.float32), np.full(length, np.nan, np.float32))
         summary.pieces += sum(len(side.batch.owner) for side in work.prepared)
         summary.pieces_encoded += sum(len(side.distinct.first) for side in work.prepared)
         score = readout.value(readout.score(model.logits(work.prepared, meter.tick))).astype(np.float32)
+        meter.close()
         mean = overlap_mean(work.start, work.start + window, score, stretch.start, length)
         own = work.start >= stretch.start
         summary.windows += int(np.count_nonzero(own))

@@ -8,6 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
+from ..engine.meter import Meter
 from ..engine.model import Model
 from ..engine.pipeline import pipeline
 from ..engine.predict import Prepared
@@ -39,7 +40,7 @@ class _Work(Generic[Unit]):
 def _run(
     model: Model,
     units: Iterable[Unit],
-    answer: Callable[[list[Prepared]], F32],
+    answer: Callable[[list[Prepared], Callable[[float], None]], F32],
     width: int,
     write: Callable[[Unit, F32], None],
     progress: Callable[[int], None],
@@ -54,17 +55,15 @@ def _run(
     def compute(work: _Work[Unit]) -> tuple[Unit, F32]:
         nonlocal too_short
         n = len(work.unit.windows)
+        meter = Meter(n, progress)
         too_short += n - len(work.rows)
         table = np.full((n, width), np.nan, np.float32)
         if work.prepared is not None:
-            table[work.rows] = answer(work.prepared)
+            table[work.rows] = answer(work.prepared, meter.tick)
+        meter.close()
         return work.unit, table
 
-    def deliver(result: tuple[Unit, F32]) -> None:
-        write(*result)
-        progress(len(result[1]))
-
-    pipeline(units, read, compute, deliver)
+    pipeline(units, read, compute, lambda result: write(*result))
     return too_short
 
 
@@ -80,8 +79,8 @@ def predict_sequences(
     """
     model.need_head()
 
-    def answer(prepared: list[Prepared]) -> F32:
-        return model.probabilities(model.logits(prepared))
+    def answer(prepared: list[Prepared], tick: Callable[[float], None]) -> F32:
+        return model.probabilities(model.logits(prepared, tick))
 
     return _run(model, units, answer, max(1, len(model.labels)), write, progress)
 
@@ -98,4 +97,8 @@ def embed_sequences(
     Returns how many sequences are shorter than k; their rows are NaN.
     """
     width = model.network.config.encoder.hidden_size
-    return _run(model, units, lambda prepared: model.vectors(prepared, pooling), width, write, progress)
+
+    def answer(prepared: list[Prepared], tick: Callable[[float], None]) -> F32:
+        return model.vectors(prepared, pooling, tick)
+
+    return _run(model, units, answer, width, write, progress)

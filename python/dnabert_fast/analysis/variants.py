@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..engine.meter import Meter
 from ..engine.model import Model
 from ..engine.pipeline import pipeline
 from ..engine.predict import Prepared
@@ -122,7 +123,9 @@ def score_variants(
     def compute(work: _Work) -> ScoredUnit:
         _count(work, summary)
         readout, n = options.readout, len(work.placed.rows)
-        score = readout.score(model.logits(work.prepared)) if n else np.empty(0)
+        meter = Meter(len(work.records), progress)
+        score = readout.score(model.logits(work.prepared, meter.tick)) if n else np.empty(0)
+        meter.close()
         ref, alt = score[:n], score[n:]
         table = _Table(len(work.alleles), work.placed.rows)
         values = {"REF": readout.value(ref), "ALT": readout.value(alt)}
@@ -132,11 +135,7 @@ def score_variants(
             values |= {"DIFF": weighted_difference(ref, alt), "LOGOR": log_odds_ratio(ref, alt)}
         return ScoredUnit(work.records, work.alleles, {name: table.fill(column) for name, column in values.items()})
 
-    def deliver(unit: ScoredUnit) -> None:
-        write(unit)
-        progress(len(unit.records))
-
-    pipeline(units, read, compute, deliver, readers=readers)
+    pipeline(units, read, compute, write, readers=readers)
     return summary
 
 

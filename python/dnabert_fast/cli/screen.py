@@ -29,9 +29,9 @@ class _Rate(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         elapsed = task.finished_time if task.finished else task.elapsed
-        if not elapsed or not task.completed:
+        if not elapsed or not task.fields["done"]:
             return Text("")
-        return Text(f"{_short(task.completed / elapsed)} {task.fields['unit']}/s")
+        return Text(f"{_short(task.fields['done'] / elapsed)} {task.fields['unit']}/s")
 
 
 @contextmanager
@@ -51,12 +51,14 @@ def shown_progress(quiet: bool) -> Iterator[ProgressProtocol]:
     with Progress(*columns, console=err, transient=True) as bars:
 
         def begin(what: str, unit: str, total: int | None) -> Advance:
-            task = bars.add_task(what, total=total, unit=unit, shown="")
+            task = bars.add_task(what, total=total, unit=unit, shown="", done=0)
 
-            def advance(done: int) -> None:
-                bars.advance(task, done)
-                completed = bars.tasks[task].completed
-                bars.update(task, shown=f"{_short(completed)}{'' if total is None else ' of ' + _short(total)} {unit}")
+            def advance(done: int, share: float | None = None) -> None:
+                count = bars.tasks[task].fields["done"] + done
+                of = "" if total is None else f" of {_short(total)}"
+                # Where the total is unknown, the bar and the time left follow the share of the input.
+                where = {"completed": share, "total": 1.0} if share is not None else {"completed": count}
+                bars.update(task, done=count, shown=f"{_short(count)}{of} {unit}", **where)
 
             return advance
 

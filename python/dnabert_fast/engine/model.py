@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -76,9 +76,12 @@ class Model:
         sides = {"+": (backward,), "-": (~backward,), "both": (backward, ~backward)}[self.strand]
         return [prepare(tokenize(windows, self.k, side), len(windows)) for side in sides]
 
-    def logits(self, prepared: list[Prepared]) -> F32:
-        """Logits float32 [n, C] of prepared windows; the mean of both strands where the model reads both."""
-        found = [logits(self.network, side, self.max_tokens) for side in prepared]
+    def logits(self, prepared: list[Prepared], tick: Callable[[float], None] | None = None) -> F32:
+        """Logits float32 [n, C] of prepared windows; the mean of both strands where the model reads both.
+
+        `tick` is called as the work goes on with the share done since the last call.
+        """
+        found = [logits(self.network, side, self.max_tokens, _part(tick, len(prepared))) for side in prepared]
         return found[0] if len(found) == 1 else (found[0] + found[1]) / np.float32(2)
 
     def predict(self, sequences: Sequences) -> F32:
@@ -107,9 +110,10 @@ class Model:
         parts = [self.vectors(self.prepare(windows), pooling) for windows in _units(sequences, self.k)]
         return np.concatenate(parts) if parts else np.empty((0, self.network.config.encoder.hidden_size), np.float32)
 
-    def vectors(self, prepared: list[Prepared], pooling: str) -> F32:
-        """The vectors of `embed` for prepared windows."""
-        found = [pooled(self.network, side, pooling, self.max_tokens) for side in prepared]
+    def vectors(self, prepared: list[Prepared], pooling: str, tick: Callable[[float], None] | None = None) -> F32:
+        """The vectors of `embed` for prepared windows; `tick` as in `logits`."""
+        part = _part(tick, len(prepared))
+        found = [pooled(self.network, side, pooling, self.max_tokens, part) for side in prepared]
         return found[0] if len(found) == 1 else (found[0] + found[1]) / np.float32(2)
 
     def encode(self, sequences: Sequences) -> Iterator[tuple[torch.Tensor, I32]]:
@@ -156,6 +160,11 @@ def load(
     folder = shipped if not Path(model).exists() and shipped.is_dir() else model
     network = read_network(folder, backend=backend, device=device, precision=precision)
     return Model(network, Path(str(model)).name).with_strand(strand)
+
+
+def _part(tick: Callable[[float], None] | None, parts: int) -> Callable[[float], None]:
+    """What tells `tick` of one part of several equal ones."""
+    return lambda share: None if tick is None else tick(share / parts)
 
 
 def _units(sequences: Sequences, k: int) -> Iterator[Windows]:

@@ -25,6 +25,10 @@ _SMALLEST_GEMM = 16
 """Rows of the smallest matrix product: below it, libraries switch to other code and low bits change."""
 
 
+def _silent(share: float) -> None:
+    """Nobody asks how far it is."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """The windows of a unit as tokens, with the pieces that differ; made by readers, consumed by `logits`."""
@@ -45,9 +49,14 @@ def prepare(batch: TokenBatch, n_windows: int) -> Prepared:
 
 
 @torch.inference_mode()
-def logits(network: Network, prepared: Prepared, max_tokens: int = MAX_TOKENS) -> F32:
-    """The logits of every window, float32 [n_windows, C]; windows equal in content get the same bytes."""
-    vectors = _piece_vectors(network, prepared, network.pieces, network.head.wants, max_tokens)
+def logits(
+    network: Network, prepared: Prepared, max_tokens: int = MAX_TOKENS, tick: Callable[[float], None] = _silent
+) -> F32:
+    """The logits of every window, float32 [n_windows, C]; windows equal in content get the same bytes.
+
+    `tick` is called after each batch with its share of the work; the shares add up to 1.
+    """
+    vectors = _piece_vectors(network, prepared, network.pieces, network.head.wants, max_tokens, tick)
     counts = prepared.counts
     starts = np.cumsum(counts) - counts
     out: F32 | None = None
@@ -64,7 +73,13 @@ def logits(network: Network, prepared: Prepared, max_tokens: int = MAX_TOKENS) -
 
 
 @torch.inference_mode()
-def pooled(network: Network, prepared: Prepared, pooling: str, max_tokens: int = MAX_TOKENS) -> F32:
+def pooled(
+    network: Network,
+    prepared: Prepared,
+    pooling: str,
+    max_tokens: int = MAX_TOKENS,
+    tick: Callable[[float], None] = _silent,
+) -> F32:
     """One vector a window, float32 [n_windows, H]: the mean over its k-mers ("mean") or its [CLS] states ("cls").
 
     The mean weighs the pieces of a window by their k-mers; [CLS] and [SEP] are left out.
@@ -72,7 +87,7 @@ def pooled(network: Network, prepared: Prepared, pooling: str, max_tokens: int =
     if pooling not in ("mean", "cls"):
         raise ValueError(f"pooling is 'mean' or 'cls', not {pooling!r}")
     encode = network.encode if pooling == "cls" else lambda packed: _inner_sums(network, packed)
-    vectors = _piece_vectors(network, prepared, encode, "cls" if pooling == "cls" else "all", max_tokens)
+    vectors = _piece_vectors(network, prepared, encode, "cls" if pooling == "cls" else "all", max_tokens, tick)
     owner = torch.from_numpy(prepared.batch.owner.astype(np.int64))
     pieces = vectors.cpu()[torch.from_numpy(prepared.distinct.inverse.astype(np.int64))].double()
     sums = pieces.new_zeros(prepared.n_windows, pieces.shape[1]).index_add_(0, owner, pieces)
@@ -88,6 +103,7 @@ def _piece_vectors(
     encode: Callable[[Packed], torch.Tensor],
     rows: Literal["cls", "all"],
     max_tokens: int,
+    tick: Callable[[float], None],
 ) -> torch.Tensor:
     """The vector of every distinct piece, float32 [u, D], in the order of `prepared.distinct.first`.
 
@@ -96,6 +112,7 @@ def _piece_vectors(
     batch, first = prepared.batch, prepared.distinct.first
     lengths = batch.lengths[first]
     order = np.argsort(lengths, kind="stable")
+    total = int(lengths.sum())
     vectors: torch.Tensor | None = None
     for part in cut(lengths[order], max_tokens):
         chosen = order[part]
@@ -105,6 +122,7 @@ def _piece_vectors(
         if vectors is None:
             vectors = found.new_empty(len(first), found.shape[1])
         vectors[torch.from_numpy(chosen)] = found
+        tick(len(taken.ids) / total)
     assert vectors is not None, "a unit has at least one window"
     return vectors
 

@@ -54,6 +54,11 @@ class VcfSource:
             self._text = VcfText(path, unit_records)
             self.header = self._text.header
 
+    @property
+    def share(self) -> float | None:
+        """How much of the file has been read, 0 to 1; None where nobody knows."""
+        return None if self._text is None else self._text.share
+
     def __iter__(self) -> Iterator[Records]:
         if self._text is not None:
             yield from self._text

@@ -110,7 +110,13 @@ class VcfText:
         self.path = os.fspath(path)
         self._unit_records = unit_records
         self._file = _core.VcfText(os.fsencode(path))
+        self._size = 0 if self.path == "-" else os.path.getsize(self.path)
         self.header = Header.parse(self._file.header, self.path)
+
+    @property
+    def share(self) -> float | None:
+        """How much of the file has been read, 0 to 1; None for standard input. Ask where you iterate."""
+        return self._file.taken / self._size if self._size else None
 
     def __iter__(self) -> Iterator[Records]:
         while (unit := self._file.next(self._unit_records)) is not None:

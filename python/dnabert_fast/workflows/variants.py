@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -23,9 +23,9 @@ from ..seq.batch import Windows
 from ..seq.genome import Genome
 from ..seq.types import F32
 from ..seq.variants import FLAG_NAMES
-from ..seq.vcf_text import splice
+from ..seq.vcf_text import Records, splice
 from .common import read_regions, window_length, write_summary
-from .progress import Progress, silent
+from .progress import Follow, Progress, silent
 
 __all__ = ["variants"]
 
@@ -102,7 +102,14 @@ def variants(
             contigs.update(dict.fromkeys(names))
             return resolve(names, opened, aliases)
 
-        score_variants(loaded, opened, source, contig_of, out.write, options, counts, progress=advance)
+        follow = Follow(advance)
+
+        def units() -> Iterator[Records]:
+            for records in source:
+                follow.unit(len(records), source.share)
+                yield records
+
+        score_variants(loaded, opened, units(), contig_of, out.write, options, counts, progress=follow)
         notes = [*opened.notes, *source.header.repairs, *refused(list(contigs), opened, aliases).values()]
         notes += _window_notes(loaded, length)
     notes += out.notes()
