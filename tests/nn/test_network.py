@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +45,18 @@ def test_prepared_weights_follow_the_parameters(make: Make, packed: Packed) -> N
         torch.testing.assert_close(network(packed), slow, atol=1e-5, rtol=0)
 
 
+def test_copies_are_whole(make: Make, packed: Packed) -> None:
+    network = make("sequence", TWO)
+    with torch.inference_mode():
+        before = network(packed)
+    twins = [copy.deepcopy(network), pickle.loads(pickle.dumps(network))]
+    with torch.no_grad():
+        network.encoder.word.mul_(0.5)
+    with torch.inference_mode():
+        for twin in twins:
+            assert torch.equal(twin(packed), before)
+
+
 def test_bf16_is_bf16_and_close(make: Make, packed: Packed) -> None:
     fp32, bf16 = make("sequence", TWO), make("sequence", TWO, precision="bf16")
     with torch.inference_mode():
@@ -64,6 +78,9 @@ def test_legacy_padding_attends_to_the_padding(make: Make, rows: list[list[int]]
     expected = vectors @ state["classifier.weight"].double().T + state["classifier.bias"].double()
     proper = make("sequence", TWO, backend="reference")
     with torch.inference_mode():
+        states = network.hidden_states(packed)[-1].split(packed.lengths.tolist())
+        for state, wanted, row in zip(states, quirky(network, ids, mask), rows, strict=True):
+            torch.testing.assert_close(state.double(), wanted[: len(row)], atol=1e-5, rtol=0)
         torch.testing.assert_close(network(packed).double(), expected, atol=1e-5, rtol=0)
         assert not torch.allclose(proper(packed), network(packed), atol=1e-2), "the quirk must show"
 
@@ -100,7 +117,7 @@ def test_quirks_are_of_the_reference_backend(make: Make, options: dict[str, int]
 
 def test_legacy_padding_shorter_than_a_piece(make: Make, packed: Packed) -> None:
     network = make("sequence", TWO, backend="reference", options={"legacy_padding": 20})
-    with pytest.raises(ValueError, match="longer than the padded length 20"):
+    with pytest.raises(DnabertError, match="longer than the padded length 20"):
         network(packed)
 
 

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dnabert_fast.errors import DnabertError
 from dnabert_fast.nn.packed import Packed
 
 
@@ -78,7 +79,7 @@ def test_padded_rows_are_the_same_tokens() -> None:
     assert packed.ids[torch.from_numpy(packed.rows)].tolist() == [1, 3, 5]
     assert packed.key_bias is not None
     assert packed.key_bias.tolist() == [1, 1, 1, 0, 1, 0, 0, 0, 1, 1, 0, 0]
-    with pytest.raises(ValueError, match="piece of 3 tokens is longer than the padded length 2"):
+    with pytest.raises(DnabertError, match="piece of 3 tokens is longer than the padded length 2"):
         pack([3, 1]).padded(2)
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Protocol, cast
 import torch
 from torch import Tensor
 
-from dnabert_fast.errors import BackendUnavailable
-from dnabert_fast.kernels import cpu, prepacked, reference
+from ..errors import BackendUnavailable
+from ..kernels import cpu, prepacked, reference
 
 if TYPE_CHECKING:
-    from dnabert_fast.kernels.layout import Layout
+    from ..kernels.layout import Layout
 
 __all__ = ["PRECISIONS", "Backend", "Ops", "choose"]
 
@@ -67,6 +67,10 @@ class Backend:
     precision: str
     ops: Ops
     prepack: Callable[[Tensor, Tensor, torch.dtype], Prepacked] | None
+
+    def __reduce__(self) -> tuple[Callable[[str, str, str], Backend], tuple[str, str, str]]:
+        # Operations are modules, which cannot be copied or pickled: the choice is made again.
+        return choose, (self.name, self.device, self.precision)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.precision}, {self.device}): {self.reason}"

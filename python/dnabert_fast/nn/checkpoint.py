@@ -13,8 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dnabert_fast.errors import CheckpointError
-
+from ..errors import CheckpointError
 from .backends import choose
 from .config import NetworkConfig, config_from_json, config_to_json
 from .keys import find_head, fuse, normalise, split

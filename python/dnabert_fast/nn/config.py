@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dnabert_fast.errors import CheckpointError
+from ..errors import CheckpointError
 
 __all__ = [
     "HEADS",

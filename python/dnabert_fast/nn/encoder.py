@@ -6,9 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dnabert_fast.errors import DnabertError
-
-from .backends import Ops
+from ..errors import DnabertError
+from .backends import Backend, Ops
 from .config import EncoderConfig
 from .packed import Layout, Packed
 
@@ -64,10 +63,10 @@ class Layer(nn.Module):
 class Encoder(nn.Module):
     """Embeddings and layers; parameters in the house layout, fp32."""
 
-    def __init__(self, config: EncoderConfig, ops: Ops) -> None:
+    def __init__(self, config: EncoderConfig, backend: Backend) -> None:
         super().__init__()
         self.config = config
-        self.ops = ops
+        self.backend = backend
         self.word = nn.Parameter(torch.empty(config.vocab_size, config.hidden_size))
         self.position = nn.Parameter(torch.empty(config.max_positions, config.hidden_size))
         self.token_type = nn.Parameter(torch.empty(config.type_vocab_size, config.hidden_size))
@@ -82,10 +81,10 @@ class Encoder(nn.Module):
         layout, x = self._embed(packed)
         layers = list(self.layers)
         for layer in layers[:-1]:
-            x = layer(x, layout, self.ops)
+            x = layer(x, layout, self.backend.ops)
         last = layers[-1]
         assert isinstance(last, Layer)
-        x = last.wanted(x, layout, self.ops)
+        x = last.wanted(x, layout, self.backend.ops)
         return x if layout.restore is None else x.index_select(0, layout.restore)
 
     def hidden_states(self, packed: Packed) -> list[Tensor]:
@@ -94,7 +93,7 @@ class Encoder(nn.Module):
         layout, x = self._embed(packed)
         states = [x]
         for layer in self.layers:
-            x = layer(x, layout, self.ops)
+            x = layer(x, layout, self.backend.ops)
             states.append(x)
         return states if layout.restore is None else [state.index_select(0, layout.restore) for state in states]
 
@@ -103,7 +102,7 @@ class Encoder(nn.Module):
         layout = packed.layout
         tables = (self.word, self.position, self.token_type)
         norm = (self.norm.weight, self.norm.bias)
-        x = self.ops.embed(layout.ids, layout.positions, layout.types, tables, norm, self.norm.eps)
+        x = self.backend.ops.embed(layout.ids, layout.positions, layout.types, tables, norm, self.norm.eps)
         return layout, F.dropout(x, self.config.hidden_dropout, self.training)
 
 

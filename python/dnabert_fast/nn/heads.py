@@ -14,9 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dnabert_fast.errors import DnabertError
-
-from .backends import Ops
+from ..errors import DnabertError
+from .backends import Backend
 from .config import NetworkConfig
 
 __all__ = ["Bare", "Concat", "Head", "MaskedLM", "Mean", "Recurrent", "Sequence", "make_head"]
@@ -34,24 +33,24 @@ class Head(nn.Module):
 
     wants: Literal["cls", "all"] = "cls"
 
-    def __init__(self, config: NetworkConfig, ops: Ops, pooler: bool = True) -> None:
+    def __init__(self, config: NetworkConfig, backend: Backend, pooler: bool = True) -> None:
         super().__init__()
         hidden = config.encoder.hidden_size
-        self.ops = ops
+        self.backend = backend
         self.dropout = config.encoder.hidden_dropout
         self.pooler = nn.Linear(hidden, hidden) if pooler else None
 
     def pieces(self, hidden: Tensor) -> Tensor:
         """States of the wanted rows to one fp32 vector a piece [m, D]: here the pooled [CLS]."""
         assert self.pooler is not None
-        return torch.tanh(self.ops.linear(hidden.float(), self.pooler.weight, self.pooler.bias))
+        return torch.tanh(self.backend.ops.linear(hidden.float(), self.pooler.weight, self.pooler.bias))
 
     def windows(self, vectors: Tensor, counts: Counts) -> Tensor:
         """Vectors [m, D] of the pieces of n windows, counts int64 [n] neighbours each, to fp32 logits [n, C]."""
         raise NotImplementedError
 
     def _linear(self, layer: nn.Linear, x: Tensor) -> Tensor:
-        return self.ops.linear(F.dropout(x, self.dropout, self.training), layer.weight, layer.bias)
+        return self.backend.ops.linear(F.dropout(x, self.dropout, self.training), layer.weight, layer.bias)
 
 
 class Bare(Head):
@@ -74,8 +73,8 @@ class MaskedLM(Head):
 
     wants: Literal["cls", "all"] = "all"
 
-    def __init__(self, config: NetworkConfig, ops: Ops, pooler: bool, bias_times: int = 1) -> None:
-        super().__init__(config, ops, pooler)
+    def __init__(self, config: NetworkConfig, backend: Backend, pooler: bool, bias_times: int = 1) -> None:
+        super().__init__(config, backend, pooler)
         encoder = config.encoder
         self.dense = nn.Linear(encoder.hidden_size, encoder.hidden_size)
         self.norm = nn.LayerNorm(encoder.hidden_size, eps=encoder.layer_norm_eps)
@@ -84,9 +83,9 @@ class MaskedLM(Head):
 
     def logits(self, hidden: Tensor, word: Tensor) -> Tensor:
         """States [R, H] and the word table [V, H] to logits [R, V]."""
-        x = self.ops.linear_gelu(hidden, self.dense.weight, self.dense.bias)
+        x = self.backend.ops.linear_gelu(hidden, self.dense.weight, self.dense.bias)
         x = F.layer_norm(x, x.shape[-1:], self.norm.weight, self.norm.bias, self.norm.eps)
-        return self.ops.linear(x, word, self.bias_times * self.bias)
+        return self.backend.ops.linear(x, word, self.bias_times * self.bias)
 
     def pieces(self, hidden: Tensor) -> Tensor:
         """Raises DnabertError: a masked-LM head scores tokens, not windows."""
@@ -96,8 +95,8 @@ class MaskedLM(Head):
 class Sequence(Head):
     """BERT's sequence classifier: one piece a window, pooled, one linear layer."""
 
-    def __init__(self, config: NetworkConfig, ops: Ops) -> None:
-        super().__init__(config, ops)
+    def __init__(self, config: NetworkConfig, backend: Backend) -> None:
+        super().__init__(config, backend)
         self.classifier = nn.Linear(config.encoder.hidden_size, len(config.labels))
 
     def windows(self, vectors: Tensor, counts: Counts) -> Tensor:
@@ -115,8 +114,8 @@ class Sequence(Head):
 class Mean(Head):
     """The mean of a window's pooled pieces, then the linear layer (the released models' long inputs)."""
 
-    def __init__(self, config: NetworkConfig, ops: Ops) -> None:
-        super().__init__(config, ops)
+    def __init__(self, config: NetworkConfig, backend: Backend) -> None:
+        super().__init__(config, backend)
         self.classifier = nn.Linear(config.encoder.hidden_size, len(config.labels))
 
     def windows(self, vectors: Tensor, counts: Counts) -> Tensor:
@@ -131,8 +130,8 @@ class Recurrent(Head):
     The final states of all layers and directions are summed, then one linear layer.
     """
 
-    def __init__(self, config: NetworkConfig, ops: Ops) -> None:
-        super().__init__(config, ops)
+    def __init__(self, config: NetworkConfig, backend: Backend) -> None:
+        super().__init__(config, backend)
         hidden = config.encoder.hidden_size
         kind = nn.LSTM if config.rnn == "lstm" else nn.GRU
         dropout = config.rnn_dropout if config.rnn_layers > 1 else 0.0
@@ -153,8 +152,8 @@ class Recurrent(Head):
 class Concat(Head):
     """The original's dnalongcat: `split` pooled pieces side by side, linear, ReLU, linear."""
 
-    def __init__(self, config: NetworkConfig, ops: Ops) -> None:
-        super().__init__(config, ops)
+    def __init__(self, config: NetworkConfig, backend: Backend) -> None:
+        super().__init__(config, backend)
         hidden = config.encoder.hidden_size
         self.split = config.split
         self.classifier1 = nn.Linear(config.split * hidden, hidden)
@@ -173,14 +172,14 @@ class Concat(Head):
         return self._linear(self.classifier2, x)
 
 
-def make_head(config: NetworkConfig, ops: Ops, *, pooler: bool = True, mlm_bias: int = 1) -> Head:
+def make_head(config: NetworkConfig, backend: Backend, *, pooler: bool = True, mlm_bias: int = 1) -> Head:
     """The head of a configuration; `pooler` False leaves it out where the head makes no use of it."""
     if config.head == "none":
-        return Bare(config, ops, pooler)
+        return Bare(config, backend, pooler)
     if config.head == "mlm":
-        return MaskedLM(config, ops, pooler, mlm_bias)
+        return MaskedLM(config, backend, pooler, mlm_bias)
     kinds = {"sequence": Sequence, "xl-concat": Concat, "xl-rnn": Recurrent, "xl-mean": Mean}
-    return kinds[config.head](config, ops)
+    return kinds[config.head](config, backend)
 
 
 def _check_total(vectors: Tensor, counts: Counts) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from dnabert_fast.errors import CheckpointError
+from ..errors import CheckpointError
 
 __all__ = ["find_head", "fuse", "normalise", "original_keys", "split"]
 

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dnabert_fast.errors import DnabertError
-
+from ..errors import DnabertError
 from .backends import Backend, choose
 from .config import NetworkConfig
 from .encoder import Encoder
@@ -47,19 +46,19 @@ class Network(nn.Module):
         self.config = config
         self.backend = backend
         self.legacy_padding = legacy_padding
-        self.encoder = Encoder(config.encoder, backend.ops)
-        self.head: Head = make_head(config, backend.ops, pooler=pooler, mlm_bias=mlm_bias)
+        self.encoder = Encoder(config.encoder, backend)
+        self.head: Head = make_head(config, backend, pooler=pooler, mlm_bias=mlm_bias)
         self._prepared: PreparedEncoder | None = None
 
     def encode(self, packed: Packed) -> Tensor:
         """The last layer's states [R, H] of packed.rows (all tokens where None), in their order."""
-        if self.legacy_padding is not None:
-            packed = packed.padded(min(self.legacy_padding, self.config.encoder.max_positions))
-        return self._encoder().encode(packed)
+        return self._encoder().encode(self._padded(packed))
 
     def hidden_states(self, packed: Packed) -> list[Tensor]:
         """The states [T, H] of all tokens after the embeddings and after each layer, on the parameters in fp32."""
-        return self.encoder.hidden_states(packed)
+        padded = self._padded(packed.wanting("all"))
+        states = self.encoder.hidden_states(padded)
+        return states if padded.rows is None else [state[torch.from_numpy(padded.rows)] for state in states]
 
     def pieces(self, packed: Packed) -> Tensor:
         """The head's fp32 vector of each piece [m, D]."""
@@ -110,6 +109,15 @@ class Network(nn.Module):
         if self.training or torch.is_grad_enabled() or self.backend.prepack is None:
             return self.encoder
         return self.prepare()
+
+    def _padded(self, packed: Packed) -> Packed:
+        if self.legacy_padding is None:
+            return packed
+        return packed.padded(min(self.legacy_padding, self.config.encoder.max_positions))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles leave the prepared weights out; they are made again when needed."""
+        return self.__dict__ | {"_prepared": None}
 
     def _with_unused_pieces(self, vectors: Tensor, counts: np.ndarray[Any, Any]) -> tuple[Tensor, Any]:
         """The original gives the head its unused pieces too: padding alone, under a mask of zeros."""

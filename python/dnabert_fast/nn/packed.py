@@ -12,6 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ..errors import DnabertError
+
 __all__ = ["Group", "Layout", "Packed"]
 
 Rows = Literal["cls", "all"]
@@ -121,10 +123,11 @@ class Packed:
         """Each piece followed by `pad` ids up to `length` tokens, as the original's inputs are, in the same pack.
 
         `key_bias` is 1 for the real tokens and 0 for the padding: the original's attention mask since August 2021,
-        which is added to the scores as it is. The wanted rows stay the same tokens.
+        which is added to the scores as it is. The wanted rows stay the same tokens. Raises DnabertError for a longer
+        piece.
         """
         if self.max_len > length:
-            raise ValueError(f"a piece of {self.max_len} tokens is longer than the padded length {length}")
+            raise DnabertError(f"a piece of {self.max_len} tokens is longer than the padded length {length}")
         place = _positions(self.lengths) + np.repeat(np.arange(self.pieces) * length, self.lengths)
         where = torch.from_numpy(place).to(self.ids.device)
         total = self.pieces * length

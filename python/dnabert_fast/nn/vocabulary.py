@@ -6,7 +6,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from dnabert_fast.errors import CheckpointError
+from ..errors import CheckpointError
 
 __all__ = ["check_vocabulary", "tokenizer_json", "vocabulary", "vocabulary_text"]
 

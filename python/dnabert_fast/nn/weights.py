@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dnabert_fast.errors import CheckpointError, MissingExtra
+from ..errors import CheckpointError, MissingExtra
 
 __all__ = ["PICKLE", "SAFETENSORS", "find_folder", "read_json", "read_tensors"]
 
