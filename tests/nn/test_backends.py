@@ -21,7 +21,7 @@ def test_the_choice_says_why() -> None:
     [
         ("fast", "cpu", "fp32", "no backend named fast; there are auto, cpu, reference"),
         ("auto", "cpu", "fp8", "no precision named fp8; there are fp32, bf16"),
-        ("auto", "tpu7", "fp32", "no device named tpu7"),
+        ("auto", "abacus", "fp32", "no device named abacus"),
         ("reference", "cpu", "bf16", "reference backend computes in fp32, not in bf16"),
         ("triton", "cpu", "fp32", "backend triton: this version runs on processors alone|no CUDA device"),
     ],
