@@ -99,6 +99,8 @@ def choose(name: str = "auto", device: str = "auto", precision: str = "fp32") ->
 
 
 def _why_no_gpu(name: str, device: str) -> str:
+    if name != "triton" and device.split(":")[0] != "cuda":
+        return f"no device named {device}; there are auto, cpu"
     wanted = "backend triton" if name == "triton" else f"device {device}"
     if not torch.cuda.is_available():
         return f"{wanted}: there is no CUDA device on this machine; use --device cpu"

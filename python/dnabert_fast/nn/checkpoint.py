@@ -29,7 +29,7 @@ def read_network(
     name: str | Path,
     *,
     backend: str = "auto",
-    device: str = "cpu",
+    device: str = "auto",
     precision: str = "fp32",
     head: str | None = None,
     legacy_padding: int | None = None,
