@@ -15,9 +15,10 @@ from ..kernels import cpu, prepacked, reference
 if TYPE_CHECKING:
     from ..kernels.layout import Layout
 
-__all__ = ["PRECISIONS", "Backend", "Ops", "choose"]
+__all__ = ["MIN_ROWS", "PRECISIONS", "Backend", "Ops", "choose"]
 
 PRECISIONS = ("fp32", "bf16")
+MIN_ROWS = cpu.MIN_ROWS
 
 
 class Ops(Protocol):
@@ -91,11 +92,16 @@ def choose(name: str = "auto", device: str = "auto", precision: str = "fp32") ->
         return Backend(name, "asked for", "cpu", precision, cast(Ops, reference), None)
     if name not in ("auto", "cpu"):
         raise BackendUnavailable(f"no backend named {name}; there are auto, cpu, reference")
-    if precision == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if precision == "bf16" and not _has_bf16():
         raise BackendUnavailable("this processor has no fast bf16 (AVX-512 or Arm bf16); use --precision fp32")
     reason = "asked for" if name == "cpu" else "the device is cpu"
     reason = f"{reason}; {torch.backends.cpu.get_cpu_capability()}"
     return Backend("cpu", reason, "cpu", precision, cast(Ops, cpu), prepacked.prepack)
+
+
+def _has_bf16() -> bool:
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return supported is not None and bool(supported())
 
 
 def _why_no_gpu(name: str, device: str) -> str:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import DnabertError
-from .backends import Backend
+from .backends import MIN_ROWS, Backend
 from .config import NetworkConfig
 
 __all__ = ["Bare", "Concat", "Head", "MaskedLM", "Mean", "Recurrent", "Sequence", "make_head"]
@@ -144,9 +144,10 @@ class Recurrent(Head):
         return self._linear(self.classifier, _by_count(vectors, counts, self._final))
 
     def _final(self, group: Tensor) -> Tensor:
-        state = self.rnn(group)[1]
+        short = max(0, MIN_ROWS - len(group))
+        state = self.rnn(F.pad(group, (0, 0, 0, 0, 0, short)))[1]
         final: Tensor = state[0] if isinstance(state, tuple) else state
-        return final.sum(0)
+        return final.sum(0)[: len(group)]
 
 
 class Concat(Head):
