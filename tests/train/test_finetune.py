@@ -88,9 +88,7 @@ def test_sets_that_the_classifier_cannot_judge_are_refused(data: LabelledSet, re
     start = starting_network(None, recipe, 1)
     with pytest.raises(DnabertError, match="the dev set has label 2, but the training set's labels end at 1"):
         finetune(start, data, poly_runs(9, seed=1, classes=3), recipe, 1)
-    with pytest.raises(
-        DnabertError, match=r"the test set has windows of 2 pieces of 510 k-mers, .* have 1;"
-    ):
+    with pytest.raises(DnabertError, match=r"the test set has windows of 2 pieces of 510 k-mers, .* have 1;"):
         check_fits(data, of_lengths(24, 513), 3, "test")
     check_fits(of_lengths(24, 513), of_lengths(2000, 30), 3, "test")
     check_fits(data, of_lengths(24, 512), 3, "test")

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dnabert_fast.errors import DnabertError
 from dnabert_fast.evaluate.metrics import class_metrics
@@ -120,31 +122,43 @@ def test_reverse_complements_are_half_of_the_sequences_and_change_with_the_epoch
     both = replace(recipe, reverse_complement=True, epochs=2)
     flags = np.zeros((2, 1000), np.bool_)
     seen = np.zeros((2, 1000), np.int64)
-    for step, (rows, reverse) in enumerate(loop._steps(1000, both, 1)):
+    for step, (rows, reverse, _) in enumerate(loop._steps(1000, both, 1)):
         flags[step * 16 // 1008, rows] = reverse
         seen[step * 16 // 1008, rows] += 1
     assert (seen == 1).all()
     # 1,000 fair coins: five standard deviations are 80.
     assert (abs(flags.sum(axis=1) - 500) < 80).all()
     assert abs(int((flags[0] ^ flags[1]).sum()) - 500) < 80
-    assert not any(reverse.any() for _, reverse in loop._steps(100, recipe, 1))
+    assert not any(reverse.any() or shift.any() for _, reverse, shift in loop._steps(100, recipe, 1))
+
+
+def test_shifts_take_every_value_to_either_side(recipe: Recipe) -> None:
+    steps = loop._steps(1000, replace(recipe, shift=3, epochs=2), 1)
+    shifts = np.concatenate([shift[np.argsort(rows)] for rows, _, shift in steps])
+    assert set(shifts.tolist()) == set(range(-3, 4))
+    # 2,000 draws of seven values: five standard deviations of a count are 78.
+    assert abs(np.bincount(shifts + 3) - 2000 / 7).max() < 78
+
+
+@given(st.lists(st.tuples(st.text("ACGT", max_size=8), st.integers(-10, 10)), min_size=1, max_size=5))
+def test_a_shifted_window_keeps_its_length_and_takes_n(rows: list[tuple[str, int]]) -> None:
+    found = loop.shifted(Windows.from_strings([bases for bases, _ in rows]), np.array([by for _, by in rows]))
+    for i, (bases, by) in enumerate(rows):
+        expected = "".join(bases[j - by] if 0 <= j - by < len(bases) else "N" for j in range(len(bases)))
+        assert found[i].decode() == expected
 
 
 def test_a_reversed_row_is_read_as_its_reverse_complement(data: LabelledSet, recipe: Recipe) -> None:
-    network = fresh(data, recipe).eval()  # no dropout
-    rows = np.arange(16)
+    data = LabelledSet(data.windows[:16], data.labels[:16])
     letters = str.maketrans("ACGT", "TGCA")
-    turned = Windows.from_strings([data.windows[i].decode().translate(letters)[::-1] for i in rows])
-    still = replace(recipe, weight_decay=0.0)
-    reverse = loop._step(
-        network, data, rows, np.ones(16, bool), loop._adamw(network, still), still, 10_000, "here"
-    )  # fmt: skip
-    network = fresh(data, recipe).eval()
-    forward = loop._step(
-        network, LabelledSet(turned, data.labels[:16]), rows, np.zeros(16, bool), loop._adamw(network, still), still,
-        10_000, "here",
-    )  # fmt: skip
-    assert reverse == forward
+    turned = Windows.from_strings([data.windows[i].decode().translate(letters)[::-1] for i in range(16)])
+    found = []
+    for windows, strand in ((data.windows, True), (turned, False)):
+        network = fresh(data, recipe).eval()  # no dropout
+        optimizer = loop._adamw(network, recipe)
+        part = LabelledSet(windows, data.labels)
+        found.append(loop._step(network, part, np.full(16, strand), optimizer, recipe, 10_000, "here"))
+    assert found[0] == found[1]
 
 
 def test_a_step_is_the_same_however_its_tokens_are_cut(recipe: Recipe) -> None:
@@ -155,7 +169,7 @@ def test_a_step_is_the_same_however_its_tokens_are_cut(recipe: Recipe) -> None:
     for max_tokens in (100_000, 130, 1):
         network = fresh(data, recipe).eval()
         loss, norm = loop._step(
-            network, data, np.arange(16), np.zeros(16, bool), loop._adamw(network, recipe), recipe, max_tokens, "here"
+            network, data, np.zeros(16, bool), loop._adamw(network, recipe), recipe, max_tokens, "here"
         )
         found.append((loss, norm))
     # The gradients are fp32 sums in another order: relative error of some 1e-6.
@@ -167,14 +181,10 @@ def test_a_step_equals_plain_torch(data: LabelledSet, recipe: Recipe) -> None:
     """One step against AdamW and cross-entropy written out here."""
     recipe = replace(recipe, clip=0.002)
     ours, theirs = fresh(data, recipe).eval(), fresh(data, recipe).eval()
-    rows = np.arange(16)
-    loss, norm = loop._step(
-        ours, data, rows, np.zeros(16, bool), loop._adamw(ours, recipe), recipe, 10_000, "here"
-    )  # fmt: skip
-    batch = tokenize(data.windows[:16], 3)
-    expected = F.cross_entropy(
-        theirs(Packed.from_arrays(batch.ids, batch.cu_seqlens)), torch.from_numpy(data.labels[:16])
-    )
+    data = LabelledSet(data.windows[:16], data.labels[:16])
+    loss, norm = loop._step(ours, data, np.zeros(16, bool), loop._adamw(ours, recipe), recipe, 10_000, "here")
+    batch = tokenize(data.windows, 3)
+    expected = F.cross_entropy(theirs(Packed.from_arrays(batch.ids, batch.cu_seqlens)), torch.from_numpy(data.labels))
     names, parameters = zip(*theirs.named_parameters(), strict=True)
     gradients = torch.autograd.grad(expected, parameters)
     total = torch.sqrt(sum((g.double() ** 2).sum() for g in gradients))

@@ -83,7 +83,7 @@ def test_real_promoters_under_the_demo_preset(tmp_path: Path) -> None:
     assert facts["data"]["dev"]["also_in_train"] == 60
     model = load(str(tmp_path / "out"))
     assert model.block is not None
-    assert (model.block.window, model.labels) == (300, ("not promoter", "promoter"))
+    assert (model.block.window, model.labels) == (300, ("background", "promoter"))
 
 
 @pytest.mark.parametrize(

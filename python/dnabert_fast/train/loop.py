@@ -19,10 +19,10 @@ from ..evaluate.metrics import class_metrics
 from ..nn.network import Network
 from ..nn.packed import Packed
 from ..seq.batch import PIECE, Windows, cut, tokenize
-from ..seq.types import F32, I64
+from ..seq.types import F32, I64, Bool
 from .presets import Recipe
 
-__all__ = ["Event", "LabelledSet", "Trained", "collapse_warning", "evaluate", "learning_rate", "train"]
+__all__ = ["Event", "LabelledSet", "Trained", "collapse_warning", "evaluate", "learning_rate", "shifted", "train"]
 
 Event: TypeAlias = Mapping[str, object]
 """What happened, under `event` ("step", "evaluation"), with its figures; plain numbers, strings and None."""
@@ -76,11 +76,13 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network.train()
-        for step, (rows, reverse) in enumerate(_steps(len(data), recipe, seed), 1):
+        for step, (rows, reverse, shift) in enumerate(_steps(len(data), recipe, seed), 1):
             rate = learning_rate(step, total, recipe)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            loss, norm = _step(network, data, rows, reverse, optimizer, recipe, max_tokens, f"step {step} of {total}")
+            windows = shifted(data.windows.take(rows), shift)
+            part = LabelledSet(windows, data.labels[rows])
+            loss, norm = _step(network, part, reverse, optimizer, recipe, max_tokens, f"step {step} of {total}")
             seen += len(rows)
             epoch = step / per_epoch
             seconds = time.monotonic() - began
@@ -155,15 +157,28 @@ def _evaluation_steps(per_epoch: int, total: int, evaluations: int) -> set[int]:
     return {min(total, math.ceil(i * share - 1e-9)) for i in range(1, math.ceil(total / share) + 1)} | {total}
 
 
-def _steps(n: int, recipe: Recipe, seed: int) -> Iterator[tuple[I64, np.ndarray[tuple[int], np.dtype[np.bool_]]]]:
-    """Rows and strands of each step; every epoch has its own order and strands."""
+def shifted(windows: Windows, shift: I64) -> Windows:
+    """Each window moved to the right by shift[i] bases (left where negative), its length kept; N comes in."""
+    if not shift.any():
+        return windows
+    of_base = np.repeat(np.arange(len(windows)), windows.lengths)
+    source = np.arange(len(windows.bases)) - shift[of_base]
+    inside = (source >= windows.offsets[of_base]) & (source < windows.offsets[of_base + 1])
+    bases = np.full(len(windows.bases), ord("N"), np.uint8)
+    bases[inside] = windows.bases[source[inside]]
+    return Windows(bases, windows.offsets)
+
+
+def _steps(n: int, recipe: Recipe, seed: int) -> Iterator[tuple[I64, Bool, I64]]:
+    """Rows, strands and shifts of each step; every epoch has its own order, strands and shifts."""
     for epoch in range(recipe.epochs):
         random = np.random.default_rng((seed, epoch))
         order = random.permutation(n)
         reverse = (random.random(n) < 0.5) & recipe.reverse_complement
+        shift = random.integers(-recipe.shift, recipe.shift, n, endpoint=True)
         for first in range(0, n, recipe.batch):
             rows = order[first : first + recipe.batch]
-            yield rows, reverse[rows]
+            yield rows, reverse[rows], shift[rows]
 
 
 def _adamw(network: Network, recipe: Recipe) -> torch.optim.AdamW:
@@ -178,27 +193,26 @@ def _adamw(network: Network, recipe: Recipe) -> torch.optim.AdamW:
 def _step(
     network: Network,
     data: LabelledSet,
-    rows: I64,
-    reverse: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    reverse: Bool,
     optimizer: torch.optim.AdamW,
     recipe: Recipe,
     max_tokens: int,
     where: str,
 ) -> tuple[float, float]:
-    """One optimiser step; returns the mean loss and the gradient's norm before clipping."""
-    kmers = data.windows.lengths[rows] - network.config.k + 1
+    """One optimiser step on all of `data`; returns the mean loss and the gradient's norm before clipping."""
+    kmers = data.windows.lengths - network.config.k + 1
     pieces = np.maximum(1, -(-kmers // PIECE))
     # Equal lengths side by side: attention runs in groups of one length.
     order = np.argsort(kmers, kind="stable")
     optimizer.zero_grad(set_to_none=True)
     loss = 0.0
     for part in cut((kmers + 2 * pieces)[order], max_tokens):
-        chosen = order[part]
-        batch = tokenize(data.windows.take(rows[chosen]), network.config.k, reverse[chosen])
+        rows = order[part]
+        batch = tokenize(data.windows.take(rows), network.config.k, reverse[rows])
         packed = Packed.from_arrays(batch.ids, batch.cu_seqlens, device=network.backend.device, rows=network.head.wants)
-        found = network(packed, pieces[chosen])
-        wanted = torch.from_numpy(data.labels[rows[chosen]]).to(found.device)
-        share = F.cross_entropy(found, wanted, reduction="sum") / len(rows)
+        found = network(packed, pieces[rows])
+        wanted = torch.from_numpy(data.labels[rows]).to(found.device)
+        share = F.cross_entropy(found, wanted, reduction="sum") / len(data)
         share.backward()  # type: ignore[no-untyped-call]
         loss += float(share.detach())
     norm = float(torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip))

@@ -16,9 +16,11 @@ class Recipe:
 
     `batch` sequences make a step. The learning rate rises linearly over the share `warm_up` of all steps, then falls
     linearly to 0. `evaluations` are made in each epoch. With `reverse_complement` each sequence is read on either
-    strand with equal chance, anew in each epoch. `window` in bases (None: that of the training set), `anchor` (what
-    stands where in a window) and `classes` (None: the labels' numbers) describe the data and go into the model's
-    config.json. `network` is what is trained where no pre-trained model is given.
+    strand with equal chance; with `shift` it is moved by up to so many bases to either side and N comes in at its end,
+    against models that learn where in the window the maker of a set put its motifs; both anew in each epoch. `window`
+    in bases (None: that of the training set), `anchor` (what stands where in a window) and `classes` (None: the labels'
+    numbers) describe the data and go into the model's config.json. `network` is what is trained where no pre-trained
+    model is given.
     """
 
     learning_rate: float
@@ -29,13 +31,14 @@ class Recipe:
     clip: float = 1.0
     evaluations: int = 1
     reverse_complement: bool = False
+    shift: int = 0
     window: int | None = None
     anchor: str = "centre"
     classes: tuple[str, ...] | None = None
     network: NetworkConfig | None = None
 
 
-_PROMOTER = ("not promoter", "promoter")
+_PROMOTER = ("background", "promoter")
 
 # The network of the shipped model: four letters a token learn faster from 17,000 sequences than six, and two layers
 # train in half an hour on one processor core.
@@ -65,6 +68,7 @@ PRESETS: Mapping[str, Recipe] = {
         learning_rate=1e-3,
         epochs=8,
         evaluations=2,
+        shift=20,
         window=300,
         anchor="TSS at base 249",
         classes=_PROMOTER,
