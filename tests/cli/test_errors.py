@@ -165,7 +165,7 @@ def test_bad_models(
 
 FLAG_CASES = [
     (["--precision", "int8"], "no precision named int8; there are fp32, bf16"),
-    (["--device", "gpu0"], "device gpu0"),
+    (["--device", "gpu0"], "device named gpu0"),
     (["--strand", "x"], r"--strand x: choose one of \+, -, both"),
     (["--class", "maybe"], "--class maybe: this model's classes are no, yes"),
     (["--window", "401"], "--window 401 is longer than every contig of .*genome.fa"),
@@ -209,6 +209,35 @@ def test_a_folder_that_is_not_writable(
     for verb, words in [("variants", [vcf, genome, "-o", out / "o.vcf.gz"]), ("scan", [genome, "-o", out / "o.bw"])]:
         line = said(cli(verb, *words, "-m", model, "--window", 12))
         assert f"the folder {out} is not writable; choose another output" in line
+    assert os.listdir(out) == []
+
+
+def test_a_name_that_is_too_long(cli: Cli, vcf: Path, genome: Path, model: Path, out: Path) -> None:
+    """Long enough that the name of the file aside cannot be had; pysam crashes then."""
+    for verb, words, suffix in [("variants", [vcf, genome], ".vcf.gz"), ("scan", [genome], ".tsv")]:
+        name = "x" * 240 + suffix
+        line = said(cli(verb, *words, "-m", model, "-o", out / name, "--window", 12))
+        assert f"{name}: cannot be written (File name too long)" in line
+    assert os.listdir(out) == []
+
+
+def test_a_summary_that_cannot_be_written_stops_at_the_start(
+    cli: Cli, vcf: Path, genome: Path, model: Path, out: Path, tmp_path: Path
+) -> None:
+    for verb, words, name in [
+        ("variants", [vcf, genome, "--window", 12], "o.vcf.gz"),
+        ("scan", [genome, "--window", 12], "o.bw"),
+        ("predict", [genome], "o.tsv"),
+        ("embed", [genome], "o.npy"),
+    ]:
+        line = said(cli(verb, *words, "-m", model, "-o", out / name, "--summary", tmp_path / "no" / "facts.json"))
+        assert f"the folder {tmp_path / 'no'} does not exist" in line
+    assert os.listdir(out) == []
+
+
+def test_two_outputs_of_one_name(cli: Cli, genome: Path, model: Path, out: Path) -> None:
+    words = ["scan", genome, "-m", model, "--window", 12, "-o", out / "o.bed.gz", "--calls", out / "o.bed.gz"]
+    assert "give two names" in said(cli(*words))
     assert os.listdir(out) == []
 
 

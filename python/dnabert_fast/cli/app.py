@@ -13,6 +13,8 @@ from .screen import err, plain
 
 __all__ = ["app", "run"]
 
+_INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
+
 _WHAT = "DNABERT at the speed of the hardware: score variants, scan genomes, predict, embed, fine-tune."
 
 app = typer.Typer(
@@ -60,15 +62,23 @@ def run() -> None:
         app()
     except DnabertError as error:
         _fail(str(error))
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:  # typer has caught Ctrl-C
+            _stopped()
+        raise
     except KeyboardInterrupt:
-        err.print("[red]stopped[/red]: nothing was left under the final name")
-        sys.exit(130)
+        _stopped()
+        sys.exit(_INTERRUPTED)
     except BrokenPipeError:
         sys.exit(141)
     except MemoryError:
         _fail("out of memory; use a smaller --window, or a machine with more")
     except OSError as error:
         _fail(f"{error.filename or 'input or output'}: {error.strerror or error}")
+
+
+def _stopped() -> None:
+    err.print("[red]stopped[/red]: nothing was left under the final name")
 
 
 def _fail(message: str) -> None:

@@ -39,7 +39,8 @@ def writing(path: str | Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         os.replace(partial, final)
     except BaseException:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # such as a name too long, which the caller has been told of
+            partial.unlink(missing_ok=True)
         raise
 
 

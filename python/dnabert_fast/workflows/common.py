@@ -16,7 +16,7 @@ from ..seq.aliases import AliasTable, resolve
 from ..seq.genome import Genome
 from ..seq.variants import Regions
 
-__all__ = ["read_regions", "window_length", "write_summary"]
+__all__ = ["check_summary", "read_regions", "window_length", "write_summary"]
 
 
 def read_regions(path: str | Path, genome: Genome, aliases: AliasTable, k: int = 0) -> Regions:
@@ -56,6 +56,13 @@ def window_length(given: int | None, trained: int | None, k: int) -> int:
     if window < k:
         raise DnabertError(f"--window {window} is shorter than one {k}-mer")
     return window
+
+
+def check_summary(path: str | Path | None) -> None:
+    """Raise FormatError where `write_summary` could not write, before hours of work and not after."""
+    if path is not None:
+        with writing(path):
+            pass
 
 
 def write_summary(path: str | Path | None, facts: Mapping[str, Any]) -> None:

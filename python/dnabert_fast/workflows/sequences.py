@@ -21,7 +21,7 @@ from ..io.text import open_text
 from ..seq.batch import kmer_ids
 from ..seq.types import F32
 from ..seq.vocab import Vocabulary
-from .common import write_summary
+from .common import check_summary, write_summary
 from .progress import Progress, silent
 
 __all__ = ["embed", "predict", "tokenize"]
@@ -45,6 +45,7 @@ def predict(
     .parquet. Sequences shorter than k get no answer and are counted. Returns the facts of the run.
     """
     began = time.monotonic()
+    check_summary(summary)
     loaded = load(model, device=device, precision=precision, threads=threads, strand=strand)
     loaded.need_head()
     regression = loaded.network.config.regression
@@ -85,6 +86,7 @@ def embed(
     if pooling not in ("mean", "cls"):
         raise DnabertError(f"--pooling {pooling}: choose mean or cls")
     began = time.monotonic()
+    check_summary(summary)
     loaded = load(model, device=device, precision=precision, threads=threads, strand=strand)
     with ExitStack() as stack:
         write = _embedding_writer(stack, output, loaded.network.config.encoder.hidden_size)
