@@ -171,3 +171,14 @@ def test_networks_made_in_inference_mode_still_train(packed: Packed, tmp_path: P
             each.eval()(packed)
             with torch.inference_mode(False):
                 each.train()(packed).sum().backward()
+
+
+def test_a_head_trains_on_states_of_a_frozen_encoder(make: Make, packed: Packed) -> None:
+    network = make("sequence", TWO)
+    with torch.inference_mode():
+        network(packed)
+    with torch.no_grad():
+        states = network.encode(packed.wanting("cls"))
+    network.windows(network.head.pieces(states), [1] * packed.pieces).sum().backward()
+    assert network.encoder.word.grad is None
+    assert network.head.get_parameter("classifier.weight").grad is not None

@@ -87,7 +87,8 @@ class Network(nn.Module):
         """The encoder with weights laid out for inference in the backend's precision, as the parameters are now."""
         if self._prepared is None or not self._prepared.made_of(self.encoder):
             self._prepared = None
-            self._prepared = PreparedEncoder(self.encoder, self.backend)
+            with torch.inference_mode(False):  # what it gives may enter a head that trains
+                self._prepared = PreparedEncoder(self.encoder, self.backend)
         return self._prepared
 
     def train(self, mode: bool = True) -> Network:

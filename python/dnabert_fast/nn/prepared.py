@@ -23,7 +23,7 @@ class PreparedEncoder:
         self.config = encoder.config
         self.dtype = torch.bfloat16 if backend.precision == "bf16" else torch.float32
         self._made_of = _versions(encoder)
-        with torch.inference_mode():
+        with torch.no_grad():
             self._word = encoder.word.detach().clone()
             # Without types every token is of type 0, which is added to the positions here; others add a difference.
             self._position = encoder.position + encoder.token_type[0]
@@ -38,7 +38,7 @@ class PreparedEncoder:
         now = _versions(encoder)
         return all(a is b and old == new for (a, old), (b, new) in zip(self._made_of, now, strict=True))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode(self, packed: Packed) -> Tensor:
         """As `Encoder.encode`: fp32 states [R, H]."""
         check_lengths(packed, self.config)
