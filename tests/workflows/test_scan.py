@@ -219,6 +219,24 @@ def test_the_same_scan_gives_the_same_bytes(make_model: MakeModel, fasta: Path, 
     assert results[0] == results[1]
 
 
+@pytest.mark.parametrize("kind", ["gzip", "bgzf", "2bit", "crlf"])
+def test_the_kind_of_genome_does_not_matter(
+    make_model: MakeModel, contigs: dict[str, bytes], fasta: Path, tmp_path: Path, kind: str
+) -> None:
+    path, text = tmp_path / "in" / f"other.{kind}", fasta.read_bytes()
+    if kind == "bgzf":
+        with pysam.BGZFile(str(path), "w") as file:  # type: ignore[call-arg]
+            file.write(text)
+    elif kind == "2bit":
+        path.write_bytes(twobit(list(contigs.items())))
+    else:
+        path.write_bytes(gzip.compress(text) if kind == "gzip" else text.replace(b"\n", b"\r\n"))
+    given: dict[str, Any] = {"model": str(make_model()), "window": 40, "stride": 9}
+    scan(fasta, output=tmp_path / "expected.bedgraph.gz", **given)
+    scan(path, output=tmp_path / "out.bedgraph.gz", **given)
+    assert (tmp_path / "out.bedgraph.gz").read_bytes() == (tmp_path / "expected.bedgraph.gz").read_bytes()
+
+
 def test_a_regression_gives_its_value(
     make_model: MakeModel, contigs: dict[str, bytes], fasta: Path, tmp_path: Path
 ) -> None:
