@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+import pysam
 import pybigtools
 import pytest
+from oracle.fasta import twobit
 from oracle.track import overlap_mean
 
 import dnabert_fast.analysis.scan as analysis
