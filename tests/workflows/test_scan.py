@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-import pysam
 import pybigtools
+import pysam
 import pytest
 from oracle.fasta import twobit
 from oracle.track import overlap_mean
