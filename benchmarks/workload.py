@@ -1,0 +1,85 @@
+"""What end-to-end benchmarks share: the demonstration's data, random networks whose logits vary, runs in turns."""
+
+from __future__ import annotations
+
+import gzip
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pysam
+import torch
+
+import dnabert_fast
+from dnabert_fast.nn.checkpoint import write_network
+from dnabert_fast.nn.config import PRESETS
+from dnabert_fast.nn.network import build
+from dnabert_fast.nn.packed import Packed
+from dnabert_fast.seq.batch import Windows, tokenize
+
+DEMO = Path(dnabert_fast.__file__).parent / "demo"
+GENOME = DEMO / "chr20_piece.fa.gz"
+VARIANTS = DEMO / "HG002_chr20_piece.vcf.gz"
+CONTIG = "chr20"
+
+
+def in_turns(cases: Mapping[str, Callable[[], object]], turns: int) -> dict[str, float]:
+    """Seconds of the fastest run of each case; all run once a turn, so that a change of the machine meets them all."""
+    best = dict.fromkeys(cases, float("inf"))
+    for _ in range(turns):
+        for name, run in cases.items():
+            start = time.perf_counter()
+            run()
+            best[name] = min(best[name], time.perf_counter() - start)
+    return best
+
+
+def cut_variants(path: Path, records: int) -> Path:
+    """Every n-th of the demonstration's GIAB records, so many of them, as an indexed BGZF VCF at `path` (.vcf.gz)."""
+    with gzip.open(VARIANTS, "rt") as file:
+        lines = file.readlines()
+    header = [line for line in lines if line.startswith("#")]
+    body = lines[len(header) :]
+    plain = path.with_suffix("")
+    plain.write_text("".join(header + body[:: len(body) // records][:records]))
+    pysam.tabix_compress(str(plain), str(path), force=True)
+    pysam.tabix_index(str(path), preset="vcf", force=True)
+    return path
+
+
+def stretch(start: int, end: int) -> str:
+    """Bases of the demonstration's contig."""
+    with pysam.FastaFile(str(GENOME)) as genome:
+        return genome.fetch(CONTIG, start, end)
+
+
+def write_model(folder: Path, preset: str, window: int, head: str = "sequence", split: int = 1) -> Path:
+    """A model folder of random weights whose logits on real windows have mean 0 and standard deviation 1."""
+    config = PRESETS[preset].with_head(head, ("no", "yes"), split=split)
+    config = replace(config, encoder=replace(config.encoder, initializer_range=0.04))
+    network = build(config, seed=1).eval()
+    bases = stretch(2_000_000, 2_000_000 + 8 * window)
+    batch = tokenize(Windows.from_strings([bases[i * window : (i + 1) * window] for i in range(8)]), config.k)
+    last = network.head.classifier2 if head == "xl-concat" else network.head.classifier
+    with torch.no_grad():
+        vectors = network.pieces(Packed.from_arrays(batch.ids, batch.cu_seqlens))
+        logits = network.windows(vectors, np.bincount(batch.owner))
+        scale = 1 / logits.std(0)
+        last.weight.mul_(scale[:, None])
+        last.bias.copy_(-logits.mean(0) * scale)
+    write_network(network, folder)
+    return folder
+
+
+def column(path: Path, name: str) -> list[str]:
+    """One column of a tab-separated table with a header."""
+    header, *rows = (line.split("\t") for line in path.read_text().splitlines())
+    return [row[header.index(name)] for row in rows]
+
+
+def largest_difference(a: Sequence[float], b: Sequence[float]) -> float:
+    """The largest absolute difference of two lists of equal length."""
+    assert len(a) == len(b) > 0
+    return float(np.abs(np.asarray(a, np.float64) - np.asarray(b, np.float64)).max())
