@@ -86,7 +86,7 @@ def test_full_size(precision: str) -> None:
         for parameter in network.parameters():
             if parameter.ndim > 1:
                 parameter.mul_(2)
-    rows = bert.rows(bert.real_sequences()[::4], 6)
+    rows = bert.rows([sequence for sequence in bert.real_sequences() if len(sequence) < 130][::4], 6)
     ids, mask = bert.padded(rows)
     model = twin(network, transformers.BertForSequenceClassification)
     with torch.inference_mode():
