@@ -168,3 +168,28 @@ def test_a_source_that_waits_for_ever_does_not_hold_up_an_interruption() -> None
         pipeline(units(), nothing, compute, lambda item: None)
     assert time.monotonic() - began < 5
     release.set()
+
+
+@pytest.mark.parametrize("name", ["feed", "write"])
+def test_an_interruption_while_a_thread_starts(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    start = threading.Thread.start
+    given: list[int] = []
+    written: list[int] = []
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        if thread.name == name:
+            raise KeyboardInterrupt
+
+    def units() -> Iterator[int]:
+        for item in range(10_000):
+            given.append(item)
+            yield item
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline(units(), nothing, nothing, written.append)
+    seen = len(given)
+    time.sleep(0.1)
+    assert len(given) == seen < 100
+    assert written == []

@@ -70,6 +70,8 @@ def pipeline(
 
         def feed() -> None:
             try:
+                if stopped.is_set():
+                    return
                 for unit in units:
                     if not works.put(pool.submit(read, unit)):
                         return
@@ -86,9 +88,9 @@ def pipeline(
 
         feeder = threading.Thread(target=feed, name="feed", daemon=True)
         writer = threading.Thread(target=drain, name="write", daemon=True)
-        feeder.start()
-        writer.start()
         try:
+            feeder.start()  # Ctrl-C may come while a thread starts
+            writer.start()
             while (future := works.get()) is not None:
                 results.put((compute(future.result()),))
             results.put(None)
@@ -98,9 +100,11 @@ def pipeline(
         finally:
             if failures:
                 stopped.set()
-            writer.join()
-            # A source that waits for its input, as for standard input, ends with the program.
-            feeder.join(_GRACE_SECONDS if failures else None)
+            if writer.is_alive():
+                writer.join()
+            if feeder.is_alive():
+                # A source that waits for its input, as for standard input, ends with the program.
+                feeder.join(_GRACE_SECONDS if failures else None)
             pool.shutdown(wait=True, cancel_futures=True)
     if failures:
         raise failures[0]
