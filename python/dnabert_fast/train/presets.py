@@ -40,7 +40,7 @@ class Recipe:
 
 _PROMOTER = ("background", "promoter")
 
-# The network of the shipped model: on 13,500 sequences words of four letters generalise better than words of five or six,
+# The network of the shipped model: on 13,500 sequences 4-mers generalise better than 5-mers or 6-mers,
 # and two layers train in a quarter of an hour on one processor core.
 _DEMO = NetworkConfig(
     k=4,
@@ -64,7 +64,7 @@ PRESETS: Mapping[str, Recipe] = {
     "prom-core": Recipe(
         learning_rate=5e-5, epochs=4, evaluations=2, window=70, anchor="TSS at base 34", classes=_PROMOTER
     ),
-    # Windows move, because the negatives of prom_300_tata all have their TATA box at base 218: unmoved, a network learns
+    # Windows move, because the negatives of prom_300_tata have their TATA box at base 218: unmoved, a network learns
     # that place rather than promoters, and takes each deleted base for a catastrophe.
     "demo": Recipe(
         learning_rate=1e-3,
