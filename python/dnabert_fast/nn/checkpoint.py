@@ -81,8 +81,9 @@ def _config(fields: dict[str, Any], state: dict[str, Tensor], path: Path, head: 
 def write_network(network: Network, folder: str | Path) -> None:
     """Write a model folder: model.safetensors, config.json, vocab.txt, tokenizer.json and tokenizer_config.json.
 
-    Everything is written into a temporary folder beside it, which then takes the name, so that no reader sees half a
-    model; other files of an existing folder are kept. Raises CheckpointError where the place cannot be written.
+    Everything is written aside first, so that no file is ever half there: a new folder takes its name when it is whole,
+    in an existing one each file replaces its former self, and all other files stay. Raises CheckpointError where the
+    place cannot be written.
     """
     import safetensors.torch
 
@@ -91,7 +92,9 @@ def write_network(network: Network, folder: str | Path) -> None:
         raise CheckpointError(f"{folder}: cannot be written: a file of that name is there")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        # An existing folder may be one that cannot be renamed: the present one, a mount point.
+        place = target if target.is_dir() else target.parent
+        aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=place))
     except OSError as wrong:
         raise CheckpointError(f"{folder}: cannot be written: {wrong.strerror or wrong}") from None
     try:
@@ -101,8 +104,7 @@ def write_network(network: Network, folder: str | Path) -> None:
         (aside / "vocab.txt").write_text(vocabulary_text(k), encoding="utf-8")
         _write_json(aside / "tokenizer.json", tokenizer_json(k))
         _write_json(aside / "tokenizer_config.json", _tokenizer_config(network.config))
-        aside.chmod(0o777 & ~_umask())
-        _swap(aside, target)
+        _publish(aside, target)
     except OSError as wrong:
         raise CheckpointError(f"{folder}: cannot be written: {wrong.strerror or wrong}") from None
     finally:
@@ -120,21 +122,15 @@ def network_hash(network: Network | str | Path) -> str:
     return digest.hexdigest()
 
 
-def _swap(aside: Path, target: Path) -> None:
-    """Give `aside` the name of `target`; what else the old folder held moves along."""
+def _publish(aside: Path, target: Path) -> None:
+    """Give `aside` the name of `target`, or move its files into the folder that is there."""
     if not target.exists():
+        aside.chmod(0o777 & ~_umask())
         aside.rename(target)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        for other in target.iterdir():
-            # A pickle of the former model would be a second model.
-            if other.name != PICKLE and not (aside / other.name).exists():
-                os.replace(other, aside / other.name)
-        target.rename(old)
-        aside.rename(target)
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
+    for file in sorted(aside.iterdir()):
+        os.replace(file, target / file.name)
+    (target / PICKLE).unlink(missing_ok=True)  # a pickle of the former model would be a second model
 
 
 def _tokenizer_config(config: NetworkConfig) -> dict[str, Any]:

@@ -144,8 +144,8 @@ def _folder(output: str | Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as wrong:
         raise FormatError(f"{output}: the folder cannot be made: {wrong.strerror}") from None
-    if not os.access(folder, os.W_OK | os.X_OK) or not os.access(folder.absolute().parent, os.W_OK | os.X_OK):
-        raise FormatError(f"{output}: this folder, or the one it is in, cannot be written; choose another")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise FormatError(f"{output}: this folder cannot be written; choose another")
     return folder
 
 
