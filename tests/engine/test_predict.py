@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +165,20 @@ def test_encode_gives_the_states_of_every_token(model: Model, reference: Referen
     for i, sequence in enumerate(sequences):
         (expected,) = reference.states(sequence)
         assert torch.allclose(states[cu_seqlens[i] : cu_seqlens[i + 1]], expected, atol=1e-5)
+
+
+def test_encode_holds_a_batch_and_leaves_the_callers_mode(model: Model, sequences: list[bytes]) -> None:
+    small = replace(model, max_tokens=64)
+    whole = [states[first:last] for states, bounds in model.encode(sequences) for first, last in pairwise(bounds)]
+    parts, longest = [], max(map(len, sequences))
+    for states, bounds in small.encode(sequences):
+        assert torch.is_grad_enabled()
+        assert len(states) <= max(64, longest)
+        parts += [states[first:last] for first, last in pairwise(bounds)]
+    assert len(parts) == len(whole) == len(sequences)
+    for one, other in zip(whole, parts, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+    torch.nn.Linear(32, 1)(parts[0]).sum().backward()  # type: ignore[no-untyped-call]
 
 
 def test_a_window_too_long_for_the_head(model: Model) -> None:

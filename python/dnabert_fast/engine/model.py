@@ -14,7 +14,7 @@ import torch
 from ..errors import DnabertError
 from ..nn.checkpoint import network_hash, read_network
 from ..nn.packed import Packed
-from ..seq.batch import Windows, tokenize
+from ..seq.batch import Windows, cut, tokenize
 from ..seq.types import F32, I32, U8, Bool
 from .predict import MAX_TOKENS, Prepared, logits, pooled, prepare
 from .scores import Readout
@@ -117,16 +117,20 @@ class Model:
         return found[0] if len(found) == 1 else (found[0] + found[1]) / np.float32(2)
 
     def encode(self, sequences: Sequences) -> Iterator[tuple[torch.Tensor, I32]]:
-        """Hidden states of every token, a unit of up to 4,096 sequences at a time.
+        """Hidden states of every token, a batch of up to `max_tokens` tokens at a time, pieces in order.
 
-        Yields (states [T, H], cu_seqlens i32[m+1]): piece i, with its [CLS] and [SEP], is
-        states[cu_seqlens[i]:cu_seqlens[i+1]]. The forward strand is read.
+        Yields (states [T, H], cu_seqlens i32[m+1]): piece i of the batch, with its [CLS] and [SEP], is
+        states[cu_seqlens[i]:cu_seqlens[i+1]]. The forward strand is read. The states may enter layers that train.
         """
         for windows in _units(sequences, self.k):
             batch = tokenize(windows, self.k)
-            with torch.inference_mode():
-                packed = Packed.from_arrays(batch.ids, batch.cu_seqlens, device=self.network.backend.device, rows="all")
-                yield self.network.encode(packed).float(), batch.cu_seqlens
+            for part in cut(batch.lengths, self.max_tokens):
+                taken = batch.take(np.arange(part.start, part.stop))
+                device = self.network.backend.device
+                packed = Packed.from_arrays(taken.ids, taken.cu_seqlens, device=device, rows="all")
+                with torch.no_grad():  # left before the caller goes on, whose own mode it would change
+                    states = self.network.encode(packed).float()
+                yield states, taken.cu_seqlens
 
     def with_strand(self, strand: str) -> Model:
         """The same model reading the forward strand "+", the reverse "-", or "both" (mean of the logits)."""

@@ -85,11 +85,12 @@ class Network(nn.Module):
 
     def prepare(self) -> PreparedEncoder:
         """The encoder with weights laid out for inference in the backend's precision, as the parameters are now."""
-        if self._prepared is None or not self._prepared.made_of(self.encoder):
-            self._prepared = None
+        prepared = self._prepared  # another thread may make it too, at the same time
+        if prepared is None or not prepared.made_of(self.encoder):
+            prepared = self._prepared = None
             with torch.inference_mode(False):  # what it gives may enter a head that trains
-                self._prepared = PreparedEncoder(self.encoder, self.backend)
-        return self._prepared
+                prepared = self._prepared = PreparedEncoder(self.encoder, self.backend)
+        return prepared
 
     def train(self, mode: bool = True) -> Network:
         """Training mode (dropout, no prepared weights) or evaluation mode."""
