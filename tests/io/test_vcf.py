@@ -124,6 +124,28 @@ def test_standard_input_may_be_any_kind(data: Path, tmp_path: Path, how: str, ki
     assert (done.stdout, done.stderr) == (b"400\n", b"")
 
 
+@pytest.mark.parametrize("kind", ["vcf", "vcf.gz"])
+def test_a_pipe_by_its_path_is_read_once(data: Path, tmp_path: Path, kind: str) -> None:
+    """As a shell's <(...) gives one."""
+    text = plain(data, "hg002")
+    (tmp_path / "in").write_bytes(text if kind == "vcf" else gzip.compress(text))
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cp", str(tmp_path / "in"), str(tmp_path / "pipe")]):
+        assert b"".join(read(tmp_path / "pipe")) == text
+
+
+def test_a_pipe_without_tee_is_text(data: Path, tmp_path: Path) -> None:
+    """Where the C library has no tee(2), BCF on standard input is refused in one line."""
+    code = (
+        "import ctypes; from dnabert_fast.io.vcf import VcfSource; ctypes.CDLL = lambda *_: object()\n"
+        "try: print(sum(map(len, VcfSource('-', 100))))\n"
+        "except Exception as error: print(error)"
+    )
+    text = plain(data, "hg002")
+    for sent, said in ((text, b"400\n"), (bcf_of(text, tmp_path / "in.bcf").read_bytes(), b"is BCF; convert it")):
+        assert said in subprocess.run([sys.executable, "-c", code], input=sent, capture_output=True).stdout
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_bgzf_out_is_the_input_indexed(data: Path, tmp_path: Path, name: str) -> None:
     source = VcfSource(data / "vcf" / f"{name}.vcf.gz", 100)

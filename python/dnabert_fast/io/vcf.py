@@ -106,10 +106,15 @@ def _lacks_its_end(path: Path) -> bool:
 
 
 def _begins_as_bcf(path: str) -> bool:
-    """Whether a file, or what waits on standard input, is BCF; takes nothing away from standard input."""
+    """Whether a file, or what waits on standard input, is BCF; takes nothing away from standard input.
+
+    Another pipe, as of a shell's <(...), could not be read again and counts as text.
+    """
     try:
         if path == "-":
             head = _waiting_on_stdin()
+        elif stat.S_ISFIFO(os.stat(path).st_mode):
+            head = b""
         else:
             with open(path, "rb") as file:
                 head = file.read(_PEEK_BYTES)
@@ -127,12 +132,12 @@ def _waiting_on_stdin() -> bytes:
     mode = os.fstat(0).st_mode
     if stat.S_ISREG(mode):
         return os.pread(0, _PEEK_BYTES, os.lseek(0, 0, os.SEEK_CUR))
-    if not stat.S_ISFIFO(mode):
+    tee = getattr(ctypes.CDLL(None), "tee", None)  # Linux alone has it; elsewhere BCF on a pipe is refused as text
+    if tee is None or not stat.S_ISFIFO(mode):
         return b""
     # tee(2) copies what is in a pipe without consuming it, and waits until there is something.
     out, into = os.pipe()
     try:
-        tee = ctypes.CDLL(None, use_errno=True).tee
         tee.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_size_t, ctypes.c_uint]
         tee.restype = ctypes.c_ssize_t
         copied = tee(0, into, _PEEK_BYTES, 0)
