@@ -221,6 +221,16 @@ def test_the_same_scan_gives_the_same_bytes(make_model: MakeModel, fasta: Path, 
     assert results[0] == results[1]
 
 
+@pytest.mark.parametrize("name", ["out.tsv.gz", "out.bed.gz"])
+def test_tables_of_windows_are_indexed(make_model: MakeModel, fasta: Path, tmp_path: Path, name: str) -> None:
+    scan(fasta, model=str(make_model()), output=tmp_path / name, window=40, stride=9)
+    rows = [line.split("\t") for line in gzip.decompress((tmp_path / name).read_bytes()).decode().splitlines()]
+    last = rows[-1]
+    with pysam.TabixFile(str(tmp_path / name), encoding="utf-8") as index:
+        found = [line.split("\t") for line in index.fetch(last[0], int(last[2]) - 1, int(last[2]))]
+        assert found == [row for row in rows if row[0] == last[0] and row[2] == last[2]]
+
+
 @pytest.mark.parametrize("kind", ["gzip", "bgzf", "2bit", "crlf"])
 def test_the_kind_of_genome_does_not_matter(
     make_model: MakeModel, contigs: dict[str, bytes], fasta: Path, tmp_path: Path, kind: str

@@ -311,3 +311,19 @@ def test_the_input_may_be_replaced_by_the_output(run: Callable[..., Any], data: 
     run(path, tmp_path / "other.vcf")
     run(path, path)
     assert path.read_bytes() == (tmp_path / "other.vcf").read_bytes()
+
+
+def test_class_names_cannot_break_the_header(
+    make_model: MakeModel, grch38: Path, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = make_model("sequence", ("no", '5" end\\\n(cap)'))
+    variants(data / "vcf" / "hg002.vcf.gz", grch38, model=str(model), output=tmp_path / "out.bcf", window=12)
+    with pysam.VariantFile(str(tmp_path / "out.bcf")) as file:
+        assert sum(record.info["DNABERT_DIFF"][0] is not None for record in file) > 300
+        assert "(cap)" in file.header.info["DNABERT_REF"].description
+    assert "Could not parse" not in capfd.readouterr().err
+
+
+def test_a_table_of_alleles_is_no_bed(run: Callable[..., Any], data: Path, tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=r"out\.bed: unknown kind of output; name it .*\.tsv\.gz"):
+        run(data / "vcf" / "hg002.vcf.gz", tmp_path / "out.bed")

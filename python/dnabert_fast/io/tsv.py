@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,8 @@ class TsvSink(WrittenAside):
     """Rows of a table as text, under one line of column names; missing floats (NaN) are ".".
 
     Columns are (name, kind) with kind "str", "int" or "float" (6 significant digits). A name that ends in .gz makes it
-    BGZF, a block a unit; then `index` (its `skip` is set here) says which columns tabix indexes. The title line of a
-    .bed file begins with "#". `unsorted` is set when rows out of order left the file without the index.
+    BGZF, a block a unit; then `index` (its `skip` is set here) says which columns tabix indexes. `unsorted` is set when
+    rows out of order left the file without the index.
     """
 
     def __init__(self, path: str | Path, columns: Sequence[tuple[str, str]], index: TabixColumns | None = None) -> None:
@@ -37,9 +38,8 @@ class TsvSink(WrittenAside):
         self._compressed = self.path.suffix == ".gz"
         self._index = index
         self._longest = 0
-        self._comment = ".bed" in self.path.suffixes
         self._file = open_bytes(self.partial, self.path, compressed=self._compressed)
-        title = ("#" if self._comment else "") + "\t".join(name for name, _ in columns) + "\n"
+        title = "\t".join(name for name, _ in columns) + "\n"
         self._file.write(np.frombuffer(title.encode(), np.uint8))
 
     def write(self, columns: Sequence[Column]) -> None:
@@ -56,8 +56,7 @@ class TsvSink(WrittenAside):
     def _finish(self, afterwards: ExitStack) -> None:
         self._file.close()
         if self._compressed and self._index is not None:
-            skip = 0 if self._comment else 1
-            layout = TabixColumns(self._index.seq, self._index.start, self._index.end, self._index.zero_based, skip)
+            layout = replace(self._index, skip=1)
             self.unsorted = not publish_index(self.partial, self.path, layout, afterwards, longest=self._longest)
 
     def _abandon(self) -> None:

@@ -19,6 +19,7 @@ from ..engine.model import load
 from ..errors import DnabertError, FormatError
 from ..io import TABLES, TRACKS, ends_with, open_table, open_track
 from ..io.bed import BedSink
+from ..io.bgzf import TabixColumns
 from ..io.columns import repeated
 from ..seq.aliases import AliasTable
 from ..seq.genome import Genome
@@ -27,7 +28,8 @@ from .progress import Progress, silent
 
 __all__ = ["scan"]
 
-_OUTPUTS = (*TRACKS, *TABLES)
+_BED = (".bed", ".bed.gz")
+_OUTPUTS = (*TRACKS, *_BED, *TABLES)
 
 
 def scan(
@@ -116,11 +118,11 @@ def _output(
         contigs = dict(zip(genome.names, genome.lengths.tolist(), strict=True))
         track = stack.enter_context(open_track(output, contigs))
         return lambda unit: track.write(genome.names[unit.stretch.contig], unit.stretch.start, unit.mean)
-    if ends_with(output, (".bed", ".bed.gz")):
+    if ends_with(output, _BED):
         bed = stack.enter_context(BedSink(output))
         return lambda unit: bed.write(genome.names[unit.stretch.contig], unit.start, unit.start + window, unit.score)
     columns = [("contig", "str"), ("start", "int"), ("end", "int"), ("strand", "str"), ("score", "float")]
-    table = stack.enter_context(open_table(output, columns))
+    table = stack.enter_context(open_table(output, columns, TabixColumns(0, 1, 2, zero_based=True)))
     shown = "." if strand == "both" else strand
 
     def write_rows(unit: ScanUnit) -> None:

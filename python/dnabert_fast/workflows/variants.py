@@ -201,7 +201,7 @@ class _Output:
         return notes
 
     def _declarations(self, prefix: str, regression: bool, settings: dict[str, Any]) -> list[bytes]:
-        value = "Value" if regression else f"Probability of class {settings['class']}"
+        value = "Value" if regression else f"Probability of class {_quoted(settings['class'])}"
         lines = [
             f'##INFO=<ID={field},Number=A,Type=Float,Description="{_MEANING[name].format(value=value)}">'
             for name, field in self._fields.items()
@@ -212,7 +212,7 @@ class _Output:
         )
         said = " ".join(f"{name}={value}" for name, value in settings.items() if value is not None)
         lines.append(f"##source=dnabert_fast {__version__}")
-        return [*(line.encode() for line in lines), _command(prefix) + f"variants {said}".encode()]
+        return [*(line.encode() for line in lines), _command(prefix) + f"variants {_one_line(said)}".encode()]
 
     def _write_vcf(self, unit: ScoredUnit) -> None:
         assert self._sink is not None
@@ -249,6 +249,15 @@ class _Output:
 def _command(prefix: str) -> bytes:
     """How the header line begins that holds a run's settings."""
     return f"##{prefix.lower()}_command=".encode()
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _quoted(text: str) -> str:
+    """Text as it may stand between quotes in a header line (VCF 4.3, section 1.4)."""
+    return _one_line(text).replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _reasons(unit: ScoredUnit) -> Windows:
