@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO
 
 import numpy as np
@@ -79,6 +80,23 @@ def test_info_ends_with_json(cli: Cli) -> None:
     assert facts["packages"]["torch"]
     assert facts["kmer_kernel"] in ("portable", "avx2", "avx512")
     assert isinstance(facts["instruction_sets"], list)
+
+
+def test_info_of_a_gpu_that_keeps_things_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slice of a shared device has a name, but no clock."""
+    import pynvml
+
+    from dnabert_fast.workflows.info import info
+
+    def no_clock(*_: object) -> int:
+        raise pynvml.NVMLError(3)
+
+    told = {"Init": None, "Shutdown": None, "DeviceGetCount": 1, "DeviceGetHandleByIndex": 0, "DeviceGetName": "slice"}
+    told |= {"SystemGetDriverVersion": "1.2", "DeviceGetMemoryInfo": SimpleNamespace(total=7)}
+    for name, answer in told.items():
+        monkeypatch.setattr(pynvml, f"nvml{name}", lambda *_, answer=answer: answer)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetClockInfo", no_clock)
+    assert info()["gpus"] == [{"name": "slice", "memory_bytes": 7, "sm_clock_mhz": None, "driver": "1.2"}]
 
 
 def test_version_and_usage(cli: Cli) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dnabert_fast.errors import CheckpointError
 from dnabert_fast.nn.config import HEADS, PRESETS, EncoderConfig, NetworkConfig, config_from_json, config_to_json
 
 ENCODER = EncoderConfig(vocab_size=69, hidden_size=32, layers=1, heads=2, intermediate_size=64)
@@ -45,3 +46,9 @@ def test_json_says_the_whole_configuration(head: str) -> None:
     config = NetworkConfig(encoder=ENCODER, k=3, head=head, labels=labels, split=1, rnn_dropout=0.0)
     of_weights = {"outputs": len(labels), "split": 1, "rnn": "lstm", "rnn_layers": 1}
     assert config_from_json(config_to_json(config), "config.json", head=head, **of_weights) == config
+
+
+def test_a_window_without_the_rest_of_its_block() -> None:
+    fields = config_to_json(NetworkConfig(encoder=ENCODER, k=3)) | {"dnabert_fast": {"k": 3, "window": 300}}
+    with pytest.raises(CheckpointError, match=r"config\.json: .* window, but no anchor, classes, strand"):
+        config_from_json(fields, "config.json", head="none", outputs=0, split=1, rnn="lstm", rnn_layers=1)

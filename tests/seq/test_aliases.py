@@ -162,6 +162,7 @@ def test_user_file_does_not_override_the_assembly(tmp_path: Path) -> None:
         (b"# ucsc\tncbi\nchr1\t1\nchr2 2\n", "chromAlias.txt:3: one name only"),
         (b"\xff\xfe\x00", "is not a text file of aliases"),
         (gzip.compress(b"a\tb\n" * 1000)[:20], "is not a text file of aliases, or is truncated"),
+        (gzip.compress(b"a\tb\n")[:10] + b"\xff" * 20, "is not a text file of aliases, or is truncated"),
     ],
 )
 def test_broken_user_files(tmp_path: Path, data: bytes, message: str) -> None:

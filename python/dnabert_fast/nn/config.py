@@ -147,6 +147,9 @@ def config_from_json(
     k = _letters(encoder.vocab_size, own.get("k"), source)
     block = None
     if "window" in own:
+        absent = [name for name in ("anchor", "classes", "strand") if name not in own]
+        if absent:
+            raise CheckpointError(f"{source}: dnabert_fast has a window, but no {', '.join(absent)}")
         block = WindowBlock(
             k=k,
             window=int(own["window"]),

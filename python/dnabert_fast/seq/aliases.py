@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -181,5 +182,5 @@ def _lines(path: str | Path) -> Iterable[str]:
     except OSError as error:
         reason = error.strerror or "damaged gzip"
         raise FormatError(f"{path}: cannot be read: {reason}") from None
-    except (EOFError, UnicodeDecodeError):
+    except (EOFError, zlib.error, UnicodeDecodeError):
         raise FormatError(f"{path}: is not a text file of aliases, or is truncated") from None

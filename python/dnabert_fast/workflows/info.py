@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -52,6 +53,13 @@ def _gpus() -> list[dict[str, Any]]:
         return []
     import pynvml
 
+    def told(ask: Callable[..., Any], *of: object) -> Any:
+        """None for what the driver keeps to itself, as it does of a device that is shared out in slices."""
+        try:
+            return ask(*of)
+        except pynvml.NVMLError:
+            return None
+
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
@@ -60,12 +68,14 @@ def _gpus() -> list[dict[str, Any]]:
         handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
         return [
             {
-                "name": pynvml.nvmlDeviceGetName(handle),
-                "memory_bytes": pynvml.nvmlDeviceGetMemoryInfo(handle).total,
-                "sm_clock_mhz": pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM),
-                "driver": pynvml.nvmlSystemGetDriverVersion(),
+                "name": told(pynvml.nvmlDeviceGetName, handle),
+                "memory_bytes": told(lambda device: pynvml.nvmlDeviceGetMemoryInfo(device).total, handle),
+                "sm_clock_mhz": told(pynvml.nvmlDeviceGetClockInfo, handle, pynvml.NVML_CLOCK_SM),
+                "driver": told(pynvml.nvmlSystemGetDriverVersion),
             }
             for handle in handles
         ]
+    except pynvml.NVMLError:
+        return []
     finally:
         pynvml.nvmlShutdown()
