@@ -185,16 +185,16 @@ def test_a_head_trains_on_states_of_a_frozen_encoder(make: Make, packed: Packed)
 
 
 def test_another_thread_may_drop_the_prepared_weights(
-    make: Make, even: Packed, monkeypatch: pytest.MonkeyPatch
+    make: Make, packed: Packed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when both find at once that there are none yet, or none of these parameters."""
     network = make("none")
     with torch.no_grad():
-        expected = network.encode(even)
+        expected = network.encode(packed)
 
         def dropped(*_: object) -> bool:
             network._prepared = None
             return True
 
         monkeypatch.setattr(type(network.prepare()), "made_of", dropped)
-        assert torch.equal(network.encode(even), expected)
+        assert torch.equal(network.encode(packed), expected)
