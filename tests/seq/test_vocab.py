@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from oracle.kmers import vocabulary
 
-from dnabert_fast.errors import FormatError
-from dnabert_fast.seq.vocab import CLS, KS, MASK, PAD, SEP, UNK, Vocabulary, bases_of_kmers, k_of
+from dnabert_fast.seq.vocab import CLS, KS, MASK, PAD, SEP, UNK, Vocabulary
 
 RELEASED = {
     3: "868b0b1ca9c6dfe72771d7c98b406c21ab712d70b0df65216a19868149934b7d",
@@ -32,37 +29,8 @@ def test_ids_follow_the_tokens(k: int) -> None:
     special = {"[PAD]": PAD, "[UNK]": UNK, "[CLS]": CLS, "[SEP]": SEP, "[MASK]": MASK}
     assert vocab.ids() == special | vocabulary(k)
     assert vocab.size == len(vocab.tokens()) == len(vocab.ids())
-    assert k_of(vocab.size) == k
 
 
-def test_other_k_and_sizes_are_refused() -> None:
+def test_other_k_are_refused() -> None:
     with pytest.raises(ValueError, match="k must be one of"):
         Vocabulary(7)
-    with pytest.raises(ValueError, match="no vocabulary has 4096 tokens; those of k = 3 to 6 have 69, 261, 1029, 4101"):
-        k_of(4096)
-
-
-@given(st.text(alphabet="ACGTNacgtn", min_size=3, max_size=60), st.sampled_from(KS))
-def test_kmers_give_their_bases_back(bases: str, k: int) -> None:
-    kmers = [bases[i : i + k] for i in range(max(1, len(bases) - k + 1))]
-    assert bases_of_kmers(" ".join(kmers)) == bases
-    assert bases_of_kmers("  " + "\t ".join(kmers) + " \n") == bases
-
-
-def test_nothing_is_nothing() -> None:
-    assert bases_of_kmers(" ") == ""
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("AAA AATC", "unequal length: 'AAA' and 'AATC'"),
-        ("AAA AA AAAA", "unequal length: 'AAA' and 'AA'"),
-        ("AAA AÄA", "unequal length"),
-        ("AAA AAT TTC", "k-mer 3 'TTC' does not continue 'AAT'"),
-        ("ACGT TTTT", "k-mer 2 'TTTT' does not continue 'ACGT'"),
-    ],
-)
-def test_broken_kmers_are_named(text: str, message: str) -> None:
-    with pytest.raises(FormatError, match=message):
-        bases_of_kmers(text)

@@ -121,10 +121,6 @@ class TokenBatch:
     def __len__(self) -> int:
         return len(self.owner)
 
-    def pieces_per_window(self, n_windows: int) -> I64:
-        """Pieces of each of n windows, i64[n_windows]."""
-        return np.bincount(self.owner, minlength=n_windows).astype(np.int64)
-
     def take(self, pieces: I64 | I32) -> TokenBatch:
         """Copies of these pieces, in the order given."""
         which = np.ascontiguousarray(pieces, np.int32)
