@@ -303,6 +303,8 @@ def test_contigs_by_a_file_of_names(run: Callable[..., Any], data: Path, tmp_pat
     assert without["reasons"]["NO_CONTIG"] == without["alleles"]
     assert facts["scored"] == facts["alleles"] - facts["reasons"]["LONG_ALLELE"] > 10
     assert facts["aliased"] == {"scaffold_7 -> chr20": facts["records"]}
+    assert without["alias"] is None
+    assert f" alias={facts['alias']} ".encode() in scored.text(tmp_path / "out.vcf")
 
 
 def test_the_input_may_be_replaced_by_the_output(run: Callable[..., Any], data: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -92,6 +93,13 @@ class AliasTable:
         if not joined:
             raise FormatError(f"{path}: holds no aliases; give a chromAlias.txt, with names of one contig on each line")
         return AliasTable({name: tuple(sorted(group)) for name, group in joined.items()})
+
+    def hash(self) -> str | None:
+        """16 hexadecimal digits that are the same for the same groups; None where the user gave none."""
+        if not self.groups:
+            return None
+        lines = sorted({"\t".join(group) for group in self.groups.values()})
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def candidates(self, name: str) -> Iterator[str]:
         """Other names of a contig, the user's before the known ones; names of another assembly are not among them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from itertools import groupby
@@ -71,19 +71,13 @@ def scan(
         chosen = None if regions is None else read_regions(regions, opened, AliasTable())
         plan = plan_scan(opened, window, stride, chosen, counts)
         writers = [_output(stack, output, opened, window, strand)]
-        if calls is not None:
-            writers.append(_calls(stack, calls, opened, window, threshold))
-
-        def write(unit: ScanUnit) -> None:
-            for writer in writers:
-                writer(unit)
-
+        writers += [] if calls is None else [_calls(stack, calls, opened, window, threshold)]
         advance = progress("scanning", "bases", sum(s.end - s.start for s in plan))
         scan_units(
             loaded,
             opened,
             plan,
-            write,
+            _together(writers),
             counts,
             window=window,
             stride=stride,
@@ -106,6 +100,14 @@ def scan(
     }
     write_summary(summary, facts)
     return facts
+
+
+def _together(writers: Sequence[Callable[[ScanUnit], None]]) -> Callable[[ScanUnit], None]:
+    def write(unit: ScanUnit) -> None:
+        for writer in writers:
+            writer(unit)
+
+    return write
 
 
 def _output(

@@ -85,32 +85,17 @@ def variants(
         regions = None if centred else read_regions(windows, opened, aliases, loaded.k)
         options = VariantOptions(readout, length, regions, normalize, ref_mismatch)
         source = VcfSource(vcf, UNIT_RECORDS)
-        settings = {
-            "model": loaded.hash(),
-            "windows": "centred" if regions is None else f"{len(regions.start)} regions {regions.hash(opened.names)}",
-            "window": length,
-            "strand": strand,
-            "class": readout.label,
-            "normalize": normalize,
-            "ref_mismatch": ref_mismatch,
-            "precision": precision,
-        }
+        settings = _settings(loaded, options, opened, aliases, precision)
         out = _Output(stack, output, source, prefix, readout.regression, settings, overwrite)
-        advance = progress("scoring", "records", None)
+        follow = Follow(progress("scoring", "records", None))
         contigs: dict[str, None] = {}
 
         def contig_of(names: list[str]) -> tuple[list[int], dict[str, str]]:
             contigs.update(dict.fromkeys(names))
             return resolve(names, opened, aliases)
 
-        follow = Follow(advance)
-
-        def units() -> Iterator[Records]:
-            for records in source:
-                follow.unit(len(records), source.share)
-                yield records
-
-        score_variants(loaded, opened, units(), contig_of, out.write, options, counts, progress=follow)
+        units = _followed(source, follow)
+        score_variants(loaded, opened, units, contig_of, out.write, options, counts, progress=follow)
         notes = [*opened.notes, *source.header.repairs, *refused(list(contigs), opened, aliases).values()]
         notes += _window_notes(loaded, length)
     notes += out.notes()
@@ -124,6 +109,30 @@ def variants(
     }
     write_summary(summary, facts)
     return facts
+
+
+def _settings(
+    model: Model, options: VariantOptions, genome: Genome, aliases: AliasTable, precision: str
+) -> dict[str, Any]:
+    """What changes the results of a run, for its header line and summary."""
+    regions = options.regions
+    return {
+        "model": model.hash(),
+        "windows": "centred" if regions is None else f"{len(regions.start)} regions {regions.hash(genome.names)}",
+        "window": options.window,
+        "strand": model.strand,
+        "class": options.readout.label,
+        "normalize": options.normalize,
+        "ref_mismatch": options.ref_mismatch,
+        "alias": aliases.hash(),
+        "precision": precision,
+    }
+
+
+def _followed(source: VcfSource, follow: Follow) -> Iterator[Records]:
+    for records in source:
+        follow.unit(len(records), source.share)
+        yield records
 
 
 def _named(model: str) -> tuple[str, str]:
