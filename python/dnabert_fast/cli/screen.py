@@ -99,7 +99,7 @@ def show_counts(heading: str, rows: Mapping[str, int | float | str]) -> None:
 def show_top(alleles: Sequence[TopVariant]) -> None:
     """Print the alleles of the largest difference scores."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("variant")
+    table.add_column("variant", no_wrap=True)
     table.add_column("promoter")
     for name in ("P(ref)", "P(alt)", "difference", "log-odds ratio"):
         table.add_column(name, justify="right")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -18,6 +18,7 @@ from ..seq.batch import Windows, cut, tokenize
 from ..seq.types import F32, I32, U8, Bool
 from .predict import MAX_TOKENS, Prepared, logits, pooled, prepare
 from .scores import Readout
+from .workers import Workers
 
 if TYPE_CHECKING:
     from ..nn.config import WindowBlock
@@ -42,6 +43,7 @@ class Model:
     name: str
     strand: str = "+"
     max_tokens: int = MAX_TOKENS
+    workers: Workers = field(default_factory=lambda: Workers(1), compare=False)
 
     @property
     def k(self) -> int:
@@ -81,7 +83,9 @@ class Model:
 
         `tick` is called as the work goes on with the share done since the last call.
         """
-        found = [logits(self.network, side, self.max_tokens, _part(tick, len(prepared))) for side in prepared]
+        found = [
+            logits(self.network, side, self.max_tokens, _part(tick, len(prepared)), self.workers) for side in prepared
+        ]
         return found[0] if len(found) == 1 else (found[0] + found[1]) / np.float32(2)
 
     def predict(self, sequences: Sequences) -> F32:
@@ -113,7 +117,7 @@ class Model:
     def vectors(self, prepared: list[Prepared], pooling: str, tick: Callable[[float], None] | None = None) -> F32:
         """The vectors of `embed` for prepared windows; `tick` as in `logits`."""
         part = _part(tick, len(prepared))
-        found = [pooled(self.network, side, pooling, self.max_tokens, part) for side in prepared]
+        found = [pooled(self.network, side, pooling, self.max_tokens, part, self.workers) for side in prepared]
         return found[0] if len(found) == 1 else (found[0] + found[1]) / np.float32(2)
 
     def encode(self, sequences: Sequences) -> Iterator[tuple[torch.Tensor, I32]]:
@@ -155,7 +159,8 @@ def load(
 ) -> Model:
     """Load a model folder, a hub name, or a model shipped with the package ("demo").
 
-    `precision` is "fp32" or "bf16"; `threads` sets torch's CPU threads for the whole process. Raises CheckpointError
+    `precision` is "fp32" or "bf16"; `threads` is how many CPU threads read batches (default: torch's, all cores), and
+    sets torch's for the whole process. Raises CheckpointError
     for a folder that cannot be read and BackendUnavailable for a device or precision this machine has not.
     """
     if threads is not None:
@@ -163,7 +168,8 @@ def load(
     shipped = _SHIPPED / str(model)
     folder = shipped if not Path(model).exists() and shipped.is_dir() else model
     network = read_network(folder, backend=backend, device=device, precision=precision)
-    return Model(network, Path(str(model)).name).with_strand(strand)
+    cores = torch.get_num_threads() if network.backend.device == "cpu" else 1
+    return Model(network, Path(str(model)).name, workers=Workers(cores)).with_strand(strand)
 
 
 def _part(tick: Callable[[float], None] | None, parts: int) -> Callable[[float], None]:

@@ -11,6 +11,7 @@ import torch
 
 from ..nn.packed import Packed
 from ..seq.batch import Distinct, TokenBatch, cut, distinct
+from .workers import Workers
 
 if TYPE_CHECKING:
     from ..nn.network import Network
@@ -24,6 +25,8 @@ arrays are still reused by malloc. Twice as many were measured 6 to 10 % slower:
 
 _SMALLEST_GEMM = 16
 """Rows of the smallest matrix product: below it, libraries switch to other code and low bits change."""
+
+_ALONE = Workers(1)
 
 
 def _silent(share: float) -> None:
@@ -51,13 +54,18 @@ def prepare(batch: TokenBatch, n_windows: int) -> Prepared:
 
 @torch.inference_mode()
 def logits(
-    network: Network, prepared: Prepared, max_tokens: int = MAX_TOKENS, tick: Callable[[float], None] = _silent
+    network: Network,
+    prepared: Prepared,
+    max_tokens: int = MAX_TOKENS,
+    tick: Callable[[float], None] = _silent,
+    workers: Workers = _ALONE,
 ) -> F32:
     """The logits of every window, float32 [n_windows, C]; windows equal in content get the same bytes.
 
     `tick` is called after each batch with its share of the work; the shares add up to 1.
     """
-    vectors = _piece_vectors(network, prepared, network.pieces, network.head.wants, max_tokens, tick)
+    run = _Run(network, network.pieces, network.head.wants, max_tokens, tick, workers)
+    vectors = _piece_vectors(run, prepared)
     counts = prepared.counts
     starts = np.cumsum(counts) - counts
     out: F32 | None = None
@@ -80,6 +88,7 @@ def pooled(
     pooling: str,
     max_tokens: int = MAX_TOKENS,
     tick: Callable[[float], None] = _silent,
+    workers: Workers = _ALONE,
 ) -> F32:
     """One vector a window, float32 [n_windows, H]: the mean over its k-mers ("mean") or its [CLS] states ("cls").
 
@@ -88,7 +97,8 @@ def pooled(
     if pooling not in ("mean", "cls"):
         raise ValueError(f"pooling is 'mean' or 'cls', not {pooling!r}")
     encode = network.encode if pooling == "cls" else lambda packed: _inner_sums(network, packed)
-    vectors = _piece_vectors(network, prepared, encode, "cls" if pooling == "cls" else "all", max_tokens, tick)
+    run = _Run(network, encode, "cls" if pooling == "cls" else "all", max_tokens, tick, workers)
+    vectors = _piece_vectors(run, prepared)
     owner = torch.from_numpy(prepared.batch.owner.astype(np.int64))
     pieces = vectors.cpu()[torch.from_numpy(prepared.distinct.inverse.astype(np.int64))].double()
     sums = pieces.new_zeros(prepared.n_windows, pieces.shape[1]).index_add_(0, owner, pieces)
@@ -98,14 +108,19 @@ def pooled(
     return result
 
 
-def _piece_vectors(
-    network: Network,
-    prepared: Prepared,
-    encode: Callable[[Packed], torch.Tensor],
-    rows: Literal["cls", "all"],
-    max_tokens: int,
-    tick: Callable[[float], None],
-) -> torch.Tensor:
+@dataclass(frozen=True)
+class _Run:
+    """How pieces become vectors: `encode` gives [m, D] of a pack whose `rows` are wanted."""
+
+    network: Network
+    encode: Callable[[Packed], torch.Tensor]
+    rows: Literal["cls", "all"]
+    max_tokens: int
+    tick: Callable[[float], None]
+    workers: Workers
+
+
+def _piece_vectors(run: _Run, prepared: Prepared) -> torch.Tensor:
     """The vector of every distinct piece, float32 [u, D], in the order of `prepared.distinct.first`.
 
     Pieces are sorted by length and cut into batches of at most `max_tokens` tokens, so nothing is padded.
@@ -113,17 +128,22 @@ def _piece_vectors(
     batch, first = prepared.batch, prepared.distinct.first
     lengths = batch.lengths[first]
     order = np.argsort(lengths, kind="stable")
+    parts = [order[part] for part in cut(lengths[order], run.max_tokens)]
+
+    def encoded(chosen: I64) -> torch.Tensor:
+        taken = batch.take(first[chosen])
+        device = run.network.backend.device
+        return run.encode(Packed.from_arrays(taken.ids, taken.cu_seqlens, device=device, rows=run.rows)).float()
+
+    if run.network.backend.prepack is not None:
+        run.network.prepare()  # once, before the workers ask for it
     total = int(lengths.sum())
     vectors: torch.Tensor | None = None
-    for part in cut(lengths[order], max_tokens):
-        chosen = order[part]
-        taken = batch.take(first[chosen])
-        packed = Packed.from_arrays(taken.ids, taken.cu_seqlens, device=network.backend.device, rows=rows)
-        found = encode(packed).float()
+    for chosen, found in zip(parts, run.workers.map(encoded, parts), strict=True):
         if vectors is None:
             vectors = found.new_empty(len(first), found.shape[1])
         vectors[torch.from_numpy(chosen)] = found
-        tick(len(taken.ids) / total)
+        run.tick(int(lengths[chosen].sum()) / total)
     assert vectors is not None, "a unit has at least one window"
     return vectors
 

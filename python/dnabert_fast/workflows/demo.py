@@ -23,7 +23,7 @@ __all__ = ["DATA", "TopVariant", "demo"]
 
 DATA = Path(__file__).parent.parent / "demo"
 _GENOME, _VCF, _PROMOTERS = "chr20_piece.fa.gz", "HG002_chr20_piece.vcf.gz", "promoters.bed"
-_STRIDE = 250
+_STRIDE = 200
 _THRESHOLD = 0.9
 _TOP = 8
 
