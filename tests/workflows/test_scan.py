@@ -221,7 +221,7 @@ def test_the_same_scan_gives_the_same_bytes(make_model: MakeModel, fasta: Path, 
     assert results[0] == results[1]
 
 
-@pytest.mark.parametrize("name", ["out.tsv.gz", "out.bed.gz"])
+@pytest.mark.parametrize("name", ["out.tsv.gz", "out.bed.gz", "OUT.BED.GZ", "OUT.TSV.GZ"])
 def test_tables_of_windows_are_indexed(make_model: MakeModel, fasta: Path, tmp_path: Path, name: str) -> None:
     scan(fasta, model=str(make_model()), output=tmp_path / name, window=40, stride=9)
     rows = [line.split("\t") for line in gzip.decompress((tmp_path / name).read_bytes()).decode().splitlines()]

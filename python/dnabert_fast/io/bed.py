@@ -198,7 +198,7 @@ class BedSink(WrittenAside):
 
     def __init__(self, path: str | Path) -> None:
         super().__init__(path)
-        self._compressed = self.path.suffix == ".gz"
+        self._compressed = self.path.suffix.lower() == ".gz"
         self._longest = 0
         self._file = open_bytes(self.partial, self.path, compressed=self._compressed)
 

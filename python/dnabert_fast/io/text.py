@@ -18,7 +18,7 @@ class TextSink(WrittenAside):
 
     def __init__(self, path: str | Path) -> None:
         super().__init__(path)
-        self._file = open_bytes(self.partial, self.path, compressed=self.path.suffix == ".gz")
+        self._file = open_bytes(self.partial, self.path, compressed=self.path.suffix.lower() == ".gz")
 
     def write(self, text: bytes) -> None:
         """Write bytes as they are."""

@@ -35,7 +35,7 @@ class TsvSink(WrittenAside):
         self.unsorted = False
         self._columns = len(columns)
         self._kinds = [kind for _, kind in columns]
-        self._compressed = self.path.suffix == ".gz"
+        self._compressed = self.path.suffix.lower() == ".gz"
         self._index = index
         self._longest = 0
         self._file = open_bytes(self.partial, self.path, compressed=self._compressed)
