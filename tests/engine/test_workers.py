@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -61,3 +63,11 @@ def test_the_number_of_threads_does_not_change_a_byte(make_model: Callable[..., 
         assert many.predict(sequences).tobytes() == one.tobytes()
         assert many.embed(sequences).tobytes() == model.embed(sequences).tobytes()
     torch.set_num_threads(1)
+
+
+def test_copies_start_their_own_threads() -> None:
+    workers = Workers(2)
+    assert list(workers.map(abs, [-1, -2])) == [1, 2]
+    for other in (copy.deepcopy(workers), pickle.loads(pickle.dumps(workers))):
+        assert other.threads == 2
+        assert list(other.map(abs, [-3, -4])) == [3, 4]

@@ -26,6 +26,10 @@ class Workers:
         self.threads = threads
         self._pool: ThreadPoolExecutor | None = None
 
+    def __reduce__(self) -> tuple[type[Workers], tuple[int]]:
+        # Threads can neither be copied nor pickled: a copy starts its own.
+        return Workers, (self.threads,)
+
     def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """`work` of every item, in order; each runs in one thread, in inference mode.
 
