@@ -26,6 +26,7 @@ _GENOME, _VCF, _PROMOTERS = "chr20_piece.fa.gz", "HG002_chr20_piece.vcf.gz", "pr
 _STRIDE = 200
 _THRESHOLD = 0.9
 _TOP = 8
+_BEYOND = 50  # bases of a promoter window after its start site
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def demo(output: str | Path, *, threads: int | None = None, progress: Progress =
     pictures = demo_picture(
         folder / "demo.png",
         stretch,
-        promoters,
+        _drawn(promoters),
         Variants(
             np.array([allele.position - 1 for allele in alleles], np.int64),
             np.array([allele.difference for allele in alleles], np.float32),
@@ -114,6 +115,14 @@ def _promoters() -> Promoters:
     names = Windows(*bed.names)
     strands = [chr(letter) for letter in bed.strand]
     return Promoters(bed.start, bed.end, strands, [names[i].decode() for i in range(len(bed))])
+
+
+def _drawn(promoters: Promoters) -> Promoters:
+    """Promoters up to their start site, where their arrow stands; windows reach 50 bases beyond it."""
+    strand = np.array(promoters.strand)
+    start = np.where(strand == "-", promoters.start + _BEYOND, promoters.start)
+    end = np.where(strand == "+", promoters.end - _BEYOND, promoters.end)
+    return Promoters(start, end, promoters.strand, promoters.name)
 
 
 def _alleles(path: Path, promoters: Promoters) -> list[TopVariant]:
