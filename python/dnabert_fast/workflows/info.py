@@ -17,7 +17,7 @@ from ..seq.cpu import cpu_features, kmer_level
 
 __all__ = ["info"]
 
-_PACKAGES = ("torch", "numpy", "pysam", "pybigtools", "safetensors", "pyarrow", "matplotlib", "scikit-learn", "triton")
+_PACKAGES = ("torch", "numpy", "pysam", "pybigtools", "safetensors", "pyarrow", "matplotlib", "triton")
 
 
 def info() -> dict[str, Any]:
