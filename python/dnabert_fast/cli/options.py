@@ -28,7 +28,7 @@ Model: TypeAlias = Annotated[str, _file("Model folder, hub name, or 'demo'.", "D
 NamedModel: TypeAlias = Annotated[
     str, _file("Model folder, hub name or 'demo'; NAME= goes into the fields' names.", "[NAME=]DIR", "--model", "-m")
 ]
-Strand: TypeAlias = Annotated[str, _option(help="Strand the model reads: +, - or both (mean of the logits).")]
+Strand: TypeAlias = Annotated[str, _option(help="Strand the model reads: +, - or both (their mean).")]
 ClassName: TypeAlias = Annotated[
     str | None, _option("--class", help="Class to score, for models of more than two.", metavar="NAME")
 ]

@@ -75,6 +75,8 @@ def variants(
     readout = loaded.readout(class_name)
     block = loaded.block
     centred = str(windows) == "centred"
+    if not centred and not Path(windows).exists():
+        raise DnabertError(f"--windows {windows}: no such file; give a BED file or 'centred'")
     length = window_length(window, block.window if block else None, loaded.k) if centred else None
     counts = VariantSummary()
     with ExitStack() as stack:
