@@ -170,7 +170,7 @@ FLAG_CASES = [
     (["--class", "maybe"], "--class maybe: this model's classes are no, yes"),
     (["--window", "401"], "--window 401 is longer than every contig of .*genome.fa"),
     (["--window", "2"], "--window 2 is shorter than one 3-mer"),
-    (["--windows", "missing.bed"], r"missing\.bed: cannot be read"),
+    (["--windows", "missing.bed"], r"missing\.bed: no such file"),
     (["--alias", "missing.txt"], r"missing\.txt: cannot be read"),
     (["--ref-mismatch", "perhaps"], "choose one of error, warn, skip"),
     (["-o", "{out}/out.txt"], r"out\.txt: unknown kind of output; name it \.vcf, \.vcf\.gz, \.bcf, \.tsv"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..seq.aliases import AliasTable, resolve
 from ..seq.genome import Genome
 from ..seq.variants import Regions
 
-__all__ = ["check_summary", "read_regions", "window_length", "write_summary"]
+__all__ = ["check_outputs", "read_regions", "window_length", "write_summary"]
 
 
 def read_regions(path: str | Path, genome: Genome, aliases: AliasTable, k: int = 0) -> Regions:
@@ -58,10 +59,21 @@ def window_length(given: int | None, trained: int | None, k: int) -> int:
     return window
 
 
-def check_summary(path: str | Path | None) -> None:
-    """Raise FormatError where `write_summary` could not write, before hours of work and not after."""
-    if path is not None:
-        with writing(path):
+def check_outputs(inputs: Sequence[str | Path | None], outputs: Mapping[str, str | Path | None]) -> None:
+    """Raise DnabertError where an output, by its flag, would replace an input or another output.
+
+    Raises FormatError where `--summary` could not be written: before hours of work and not after.
+    """
+    taken = {os.path.realpath(path): "an input" for path in inputs if path is not None and str(path) != "-"}
+    for flag, path in outputs.items():
+        if path is None or str(path) == "-":
+            continue
+        if (what := taken.get(os.path.realpath(path))) is not None:
+            raise DnabertError(f"{flag} {path} is {what} too; give two names")
+        taken[os.path.realpath(path)] = f"what {flag} writes"
+    summary = outputs.get("--summary")
+    if summary is not None:
+        with writing(summary):
             pass
 
 

@@ -16,14 +16,14 @@ import numpy as np
 from ..analysis.scan import CallMerger, ScanSummary, ScanUnit, plan_scan
 from ..analysis.scan import scan as scan_units
 from ..engine.model import load
-from ..errors import DnabertError, FormatError
+from ..errors import FormatError
 from ..io import TABLES, TRACKS, ends_with, open_table, open_track
 from ..io.bed import BedSink
 from ..io.bgzf import TabixColumns
 from ..io.columns import repeated
 from ..seq.aliases import AliasTable
 from ..seq.genome import Genome
-from .common import check_summary, read_regions, window_length, write_summary
+from .common import check_outputs, read_regions, window_length, write_summary
 from .progress import Progress, silent
 
 __all__ = ["scan"]
@@ -59,9 +59,7 @@ def scan(
     at least `threshold` as BED. Returns the facts of the run, also written to `summary` as JSON.
     """
     began = time.monotonic()
-    check_summary(summary)
-    if calls is not None and Path(calls) == Path(output):
-        raise DnabertError(f"--calls and --output are both {output}; give two names")
+    check_outputs([genome, regions], {"--output": output, "--calls": calls, "--summary": summary})
     loaded = load(model, device=device, precision=precision, threads=threads, strand=strand)
     readout = loaded.readout(class_name)
     window = window_length(window, loaded.block.window if loaded.block else None, loaded.k)

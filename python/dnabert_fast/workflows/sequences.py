@@ -21,7 +21,7 @@ from ..io.text import open_text
 from ..seq.batch import kmer_ids
 from ..seq.types import F32
 from ..seq.vocab import Vocabulary
-from .common import check_summary, write_summary
+from .common import check_outputs, write_summary
 from .progress import Progress, silent
 
 __all__ = ["embed", "predict", "tokenize"]
@@ -45,7 +45,7 @@ def predict(
     .parquet. Sequences shorter than k get no answer and are counted. Returns the facts of the run.
     """
     began = time.monotonic()
-    check_summary(summary)
+    check_outputs([sequences], {"--output": output, "--summary": summary})
     loaded = load(model, device=device, precision=precision, threads=threads, strand=strand)
     loaded.need_head()
     regression = loaded.network.config.regression
@@ -86,7 +86,7 @@ def embed(
     if pooling not in ("mean", "cls"):
         raise DnabertError(f"--pooling {pooling}: choose mean or cls")
     began = time.monotonic()
-    check_summary(summary)
+    check_outputs([sequences], {"--output": output, "--summary": summary})
     loaded = load(model, device=device, precision=precision, threads=threads, strand=strand)
     with ExitStack() as stack:
         write = _embedding_writer(stack, output, loaded.network.config.encoder.hidden_size)
@@ -102,6 +102,7 @@ def tokenize(
 
     Letters come out as they are; a k-mer over any letter but A, C, G, T is [UNK] among the ids. Returns counts.
     """
+    check_outputs([sequences], {"--output": output})
     spelt = np.array([str(i) for i in range(Vocabulary(k).size)])
     counter = _Counter(progress("tokenizing", "sequences", None))
     with open_text(output) as sink:

@@ -24,7 +24,7 @@ from ..seq.genome import Genome
 from ..seq.types import F32
 from ..seq.variants import FLAG_NAMES
 from ..seq.vcf_text import Records, splice
-from .common import check_summary, read_regions, window_length, write_summary
+from .common import check_outputs, read_regions, window_length, write_summary
 from .progress import Follow, Progress, silent
 
 __all__ = ["variants"]
@@ -69,7 +69,7 @@ def variants(
     began = time.monotonic()
     if ref_mismatch not in _MISMATCHES:
         raise DnabertError(f"--ref-mismatch {ref_mismatch}: choose one of {', '.join(_MISMATCHES)}")
-    check_summary(summary)
+    check_outputs([vcf, genome, windows, alias], {"--output": output, "--summary": summary})
     prefix, folder = _named(model)
     loaded = load(folder, device=device, precision=precision, threads=threads, strand=strand)
     readout = loaded.readout(class_name)
