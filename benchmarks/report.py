@@ -22,6 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from workload import Watch
 
 HERE = Path(__file__).resolve().parent
 DOCS = HERE.parent / "docs" / "benchmarks.md"
@@ -142,15 +143,16 @@ class Collector:
 
 
 def run(section: str, quick: bool, data: str | None) -> dict[str, object]:
-    """One section's rows, when they were measured and under which load."""
+    """One section's rows, when they were measured, and how busy other processes kept the machine meanwhile."""
     collector = Collector()
     options = ["--benchmark-skip", "-q", "-s", "--rootdir", str(HERE.parent), "-p", "no:cacheprovider"]
     options += ["--quick"] * quick + (["--data", data] if data else [])
-    load = os.getloadavg()[0]
+    watch = Watch()
     pytest.main([str(HERE / f"test_{section}.py"), *options], plugins=[collector])
+    _, others = watch.read()
     return {
         "measured": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="minutes"),
-        "load_before": round(load, 2),
+        "used_by_others": round(others, 3),
         "figures": {bar.recorded: collector.figures.get(bar.recorded) for bar in SECTIONS[section]},
         "failures": collector.failures,
     }
@@ -208,11 +210,11 @@ def conditions(record: dict[str, object]) -> str:
     assert isinstance(about, dict)
     assert isinstance(sections, dict)
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
-    loads = ", ".join(f"{name} {section['load_before']}" for name, section in sections.items())
+    others = ", ".join(f"{name} {section['used_by_others']:.0%}" for name, section in sections.items())
     return (
         f"{record['date']}; {about['cpu']}, {about['cores']} cores, {about['instruction_set']}; "
         f"{about['torch_threads']} torch threads; Python {about['python']}, {versions}. "
-        f"Load average before each section: {loads}."
+        f"Share of the processors that other processes used meanwhile: {others}."
     )
 
 

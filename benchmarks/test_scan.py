@@ -82,7 +82,7 @@ def model(tmp_path_factory: pytest.TempPathFactory, quick: bool) -> Path:
 def test_ratio(
     model: Path, tmp_path: Path, stride: int, bases: int, bar: float, quick: bool, record_property: Record
 ) -> None:
-    found, facts = Job(model, tmp_path, bases, stride).ratio(1 if quick else 3)
+    found, facts = Job(model, tmp_path, bases, stride).ratio(1 if quick else 2)
     pieces, encoded = facts["pieces"], facts["pieces_encoded"]
     print(f"scan, stride {stride}: {found:.3g} times separate windows, bar {bar}; {encoded} of {pieces} pieces encoded")
     assert (encoded < pieces) == (stride == SHARING)
