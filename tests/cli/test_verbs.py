@@ -152,7 +152,9 @@ def stopped(run: subprocess.Popen[bytes], out: Path, begun: Callable[[], bool]) 
         assert run.poll() is None, run.stderr.read() if run.stderr else b""
         assert time.monotonic() < limit
         time.sleep(0.02)
+    time.sleep(0.3)  # past the moment between making a file and knowing that it must be removed
     run.send_signal(signal.SIGINT)
+    run.wait(timeout=30)  # before standard input is closed, which would end the job in another way
     _, err = run.communicate(timeout=30)
     return run.returncode, err
 
