@@ -28,6 +28,7 @@ from dnabert_fast.nn.config import PRESETS
 from dnabert_fast.nn.keys import split
 from dnabert_fast.nn.network import Network, build
 from dnabert_fast.nn.packed import Packed
+from dnabert_fast.seq.batch import cut
 
 Rows = list[list[int]]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -82,9 +83,9 @@ def workers() -> Workers:
 @torch.inference_mode()
 def ours(rows: Rows, dtype: str) -> torch.Tensor:
     """Logits in the order given; as the engine does it: batches cut by tokens in order of length, one a core."""
-    order = np.argsort([len(row) for row in rows], kind="stable")
-    ends = np.cumsum([len(rows[i]) for i in order])
-    batches = np.split(order, np.flatnonzero(np.diff(ends // MAX_TOKENS)) + 1)
+    lengths = np.array([len(row) for row in rows])
+    order = np.argsort(lengths, kind="stable")
+    batches = [order[part] for part in cut(lengths[order], MAX_TOKENS)]
     net = network(dtype)
     net.prepare()
 
