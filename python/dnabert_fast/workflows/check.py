@@ -1,0 +1,236 @@
+"""The verb `check`: which precisions give a model's scores on this machine, and whether two machines agree."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .. import __version__
+from ..engine.meter import Meter
+from ..engine.model import Model, load
+from ..errors import BackendUnavailable, DnabertError
+from ..seq.genome import Genome
+from ..seq.types import F32
+from .check_scores import KeptScores, read_scores, write_scores
+from .common import check_outputs, write_summary
+from .gate import (
+    COUNT,
+    DEMO_GENOME,
+    DEMO_VCF,
+    PARITY,
+    Comparison,
+    Sample,
+    answer,
+    compare,
+    gate_window,
+    has_scores,
+    read_sample,
+    timed,
+)
+from .precision import Verdict, available, device_name, remember
+from .progress import Advance, Progress, silent
+
+__all__ = ["check"]
+
+_ENOUGH = 64  # SNVs from which a verdict is remembered
+_REFERENCE = "reference"
+
+
+def check(
+    model: str,
+    *,
+    device: str = "auto",
+    precision: str = "all",
+    variants: str | Path | None = None,
+    genome: str | Path | None = None,
+    window: int | None = None,
+    count: int | None = None,
+    class_name: str | None = None,
+    scores: str | Path | None = None,
+    against: str | Path | None = None,
+    threads: int | None = None,
+    summary: str | Path | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Score real SNVs in each precision that the device has (or the one named) and compare with fp32 as it should be.
+
+    The SNVs are `count` (256) of `variants`, spread evenly, in windows of `genome`; by default of the embedded piece of
+    GRCh38 and HG002's calls. fp32 passes where its logits are those of the reference backend up to 1e-5, a lower
+    precision where Spearman's correlation and the share of equal signs of log-odds differences both reach 0.99.
+    Verdicts are remembered, so that precision "auto" can go by them. `scores` keeps the scores in a file; `against`
+    compares with such a file of another machine in place of the reference. Returns the facts, `failed` among them.
+    """
+    began = time.monotonic()
+    check_outputs([variants, genome, against], {"--scores": scores, "--summary": summary})
+    if (variants is None) != (genome is None) and against is None:
+        raise DnabertError("--variants and --genome go together: give both, or neither for the embedded ones")
+    kept = None
+    if against is not None:
+        if any(given is not None for given in (variants, window, count)):
+            raise DnabertError("--against takes SNVs and window from its file; leave out --variants, --window, --count")
+        kept = read_scores(against)
+    there = available(device)
+    names = _names(precision, there)
+    fp32 = load(model, device=device, precision="fp32", threads=threads)
+    config = fp32.network.config
+    column = None if class_name is None else fp32.readout(class_name).column
+    scored = has_scores(config)
+    if not scored and (scores is not None or kept is not None):
+        raise DnabertError(f"model {fp32.name} has no classification or regression head, so there are no scores")
+    network = fp32.hash()
+    if kept is None:
+        length = gate_window(config, window)
+        sample = read_sample(variants or DEMO_VCF, genome or DEMO_GENOME, length, COUNT if count is None else count)
+    else:
+        sample = _sample_of(kept, network, genome or DEMO_GENOME)
+
+    runs = len(names) + (kept is None) + ("fp32" not in names)
+    advance = progress(f"checking {', '.join(names)}", "windows", len(sample.windows) * runs)
+    reference = None if kept is not None else _reference(model, sample, advance)
+    found = _answers(fp32, names, model, device, sample, advance)
+    here = device_name(fp32.network.backend.device)
+    rows = []
+    for name in names:
+        base, known = _base(name, reference, kept)
+        compared = compare(config, known, found[name].values, column)
+        passed = _passed(name, base, compared)
+        rows.append(
+            {"precision": name, "against": base, "passed": passed, **compared.facts()}
+            | {"seconds": found[name].seconds, "speed": found["fp32"].seconds / found[name].seconds}
+        )
+        found[name].verdict = Verdict.of(name, here, compared, len(sample))
+    notes = _notes(scored, sample)
+    if reference is not None and scored:
+        notes += _remembered(network, [found[name].verdict for name in names], sample, class_name)
+    if scores is not None:
+        tables = {} if reference is None else {_REFERENCE: reference}
+        tables |= {name: found[name].values for name in found}
+        write_scores(scores, config, network, here, sample, tables, column)
+    facts = {
+        "verb": "check",
+        "model": network,
+        "head": config.head,
+        "device": here,
+        "dnabert_fast": __version__,
+        "torch": torch.__version__,
+        "against": None if against is None else str(against),
+        "window": sample.window,
+        "windows": sample.hash(),
+        "snvs": len(sample),
+        "skipped": sample.skipped,
+        "precisions": rows,
+        "unavailable": {name: why for name, why in there.items() if why is not None},
+        "failed": [row["precision"] for row in rows if row["passed"] is False],
+        "notes": notes,
+        "seconds": round(time.monotonic() - began, 3),
+    }
+    write_summary(summary, facts)
+    return facts
+
+
+@dataclass
+class _Found:
+    values: F32
+    seconds: float
+    verdict: Verdict | None = None
+
+
+def _names(precision: str, there: Mapping[str, str | None]) -> list[str]:
+    """The precisions to check, fastest first; BackendUnavailable where the one named is not to be had."""
+    if (why := there.get("fp32")) is not None:
+        raise BackendUnavailable(why)
+    if precision == "all":
+        return [name for name, why_not in there.items() if why_not is None]
+    if precision not in there:
+        raise DnabertError(f"--precision {precision}: choose all or one of {', '.join(there)}")
+    if (why := there[precision]) is not None:
+        raise BackendUnavailable(why)
+    return [precision]
+
+
+def _reference(model: str, sample: Sample, advance: Advance) -> F32:
+    """The answers of the plain implementation that says what each operation means."""
+    meter = Meter(len(sample.windows), advance)
+    answers = answer(load(model, device="cpu", backend=_REFERENCE), sample.windows, meter.tick)
+    meter.close()
+    return answers
+
+
+def _answers(
+    fp32: Model, names: list[str], model: str, device: str, sample: Sample, advance: Advance
+) -> dict[str, _Found]:
+    """The answers in fp32 and in each precision, with the seconds they took."""
+    found = {}
+    for name in dict.fromkeys(["fp32", *names]):
+        loaded = fp32 if name == "fp32" else load(model, device=device, precision=name, threads=torch.get_num_threads())
+        meter = Meter(len(sample.windows), advance)
+        values, seconds = timed(loaded, sample.windows, meter.tick)
+        meter.close()
+        found[name] = _Found(values, seconds)
+    return found
+
+
+def _base(name: str, reference: F32 | None, kept: KeptScores | None) -> tuple[str, F32]:
+    """What a precision is compared with: the reference; of a file the same precision, else its fp32."""
+    if kept is None:
+        assert reference is not None
+        return _REFERENCE, reference
+    for base in (name, "fp32", _REFERENCE):
+        if base in kept.logits:
+            return base, kept.logits[base]
+    base = next(iter(kept.logits))
+    return base, kept.logits[base]
+
+
+def _passed(name: str, base: str, compared: Comparison) -> bool | None:
+    """The rule; None where a lower precision has no scores to judge it by.
+
+    fp32 of two machines may each lie on another side of the reference.
+    """
+    if name != "fp32" or base not in ("fp32", _REFERENCE):
+        return compared.agrees
+    return compared.close if base == _REFERENCE else compared.within(2 * PARITY)
+
+
+def _sample_of(kept: KeptScores, network: str, genome: str | Path) -> Sample:
+    """The SNVs of a file of scores; DnabertError where it is of another model or the genome gives other windows."""
+    if kept.settings["network"] != network:
+        raise DnabertError(f"{kept.path}: these are the scores of another model ({kept.settings['network'][:16]}...)")
+    with Genome.open(genome) as opened:
+        rows = np.array([opened.row(name) for name in kept.contigs], np.int32)
+        if (rows < 0).any():
+            name = kept.contigs[int(np.flatnonzero(rows < 0)[0])]
+            raise DnabertError(f"{kept.path}: contig {name} is not in {genome}; give --genome of the file's run")
+        window = int(kept.settings["window"])
+        sample = Sample.of(opened, rows, kept.position, kept.ref, kept.alt, window, {})
+    if sample.hash() != kept.settings["windows"]:
+        raise DnabertError(f"{kept.path}: {genome} gives other windows than the file's run had; give the same genome")
+    return sample
+
+
+def _notes(scored: bool, sample: Sample) -> list[str]:
+    notes = [f"{number:,} SNVs {reason} were left out" for reason, number in sample.skipped.items()]
+    if not scored:
+        notes.append(
+            "this model has no classification or regression head, so there are no scores: mean vectors are compared, "
+            "and no rule passes or fails a lower precision"
+        )
+    return notes
+
+
+def _remembered(
+    network: str, verdicts: list[Verdict | None], sample: Sample, class_name: str | None
+) -> tuple[str, ...]:
+    """Keep the verdicts on lower precisions that `auto` may go by; the notes of it."""
+    if len(sample) < _ENOUGH:
+        return (f"verdicts are not remembered: {len(sample)} SNVs are fewer than {_ENOUGH}",)
+    if class_name is not None:
+        return ("verdicts are not remembered: they are of one class",)
+    lower = [verdict for verdict in verdicts if verdict is not None and verdict.precision != "fp32"]
+    return remember(network, lower) if lower else ()

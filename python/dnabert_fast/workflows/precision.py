@@ -1,0 +1,276 @@
+"""Which precision a run takes: the one asked for, or the fastest that agrees with fp32 on this model and device."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import __version__
+from ..engine.meter import Meter
+from ..engine.model import Model, load
+from ..errors import BackendUnavailable, DnabertError
+from ..io.atomic import writing
+from ..nn.backends import PRECISIONS, choose
+from ..seq.types import F32
+from .gate import (
+    COUNT,
+    DEMO_GENOME,
+    DEMO_VCF,
+    Comparison,
+    Sample,
+    answer,
+    compare,
+    gate_window,
+    has_scores,
+    read_sample,
+)
+from .progress import Progress, silent
+
+__all__ = [
+    "AUTO",
+    "WORTH",
+    "Choice",
+    "Verdict",
+    "device_name",
+    "load_first",
+    "recall",
+    "remember",
+    "resolve_precision",
+]
+
+AUTO = "auto"
+WORTH = 2000
+"""Records from which a run repays a check."""
+
+_TOKENS = 60_000  # what a check in passing reads at most in each precision, about the work of 300 variants
+_FEWEST = 48
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check found of one precision; it holds for this network, device and these versions alone.
+
+    `exceptions` are linear layers that stay in a higher precision.
+    """
+
+    precision: str
+    device: str
+    passed: bool
+    date: str
+    snvs: int
+    spearman: float | None
+    sign: float | None
+    dnabert_fast: str = __version__
+    torch: str = torch.__version__
+    exceptions: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(precision: str, device: str, found: Comparison, snvs: int) -> Verdict:
+        """The verdict on a comparison with fp32, of today."""
+        facts, today = found.facts(), datetime.date.today().isoformat()
+        spearman, sign = facts.get("spearman_changes"), facts.get("sign_changes")
+        return Verdict(precision, device, bool(found.agrees), today, snvs, spearman, sign)
+
+    def __str__(self) -> str:
+        rho, sign = ("none" if value is None else _cut(value) for value in (self.spearman, self.sign))
+        word = "passed" if self.passed else "failed"
+        return f"{self.precision} {word} the check of {self.date}: rho {rho}, sign {sign}"
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What a verdict holds for, besides the network."""
+        return (self.precision, self.device, self.dnabert_fast, self.torch)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The precision of a run and the reason for it; `network` is the model's hash; notes are for the user."""
+
+    precision: str
+    reason: str
+    network: str
+    exceptions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def facts(self) -> dict[str, Any]:
+        """What a run's summary tells of it."""
+        return {"precision": self.precision, "precision_reason": self.reason}
+
+
+def load_first(model: str | Path, precision: str, *, device: str, threads: int | None, strand: str = "+") -> Model:
+    """The model in the precision asked for; for "auto" in fp32, until `resolve_precision` knows better."""
+    first = "fp32" if precision == AUTO else precision
+    return load(model, device=device, precision=first, threads=threads, strand=strand)
+
+
+def resolve_precision(
+    loaded: Model,
+    model: str | Path,
+    precision: str,
+    *,
+    device: str = "auto",
+    expected: float | None = None,
+    progress: Progress = silent,
+) -> tuple[Model, Choice]:
+    """The model in the precision of the run, and why; `loaded` is what `load_first` gave for `model`.
+
+    A name passes through. For "auto" it is the fastest precision that a check has passed: a remembered verdict of this
+    network, device and versions, else a check made now and remembered. A run that expects fewer than `WORTH` variants
+    (None: nobody knows) makes none and takes fp32.
+    """
+    network = loaded.hash()
+    if precision != AUTO:
+        return loaded, Choice(precision, "asked for", network)
+    faster = _faster(device)
+    if not faster:
+        return loaded, Choice("fp32", "fp32: this device has no faster precision", network)
+    if not has_scores(loaded.network.config):
+        return loaded, Choice("fp32", "fp32: a model without scores gives nothing to judge a lower one by", network)
+    here = device_name(loaded.network.backend.device)
+    known = recall(network, here)
+    open_ones = [name for name in faster if name not in known]
+    notes: tuple[str, ...] = ()
+    first_passed = next((name for name in faster if name in known and known[name].passed), None)
+    if first_passed is not None:
+        open_ones = [name for name in open_ones if faster.index(name) < faster.index(first_passed)]
+    if open_ones and expected is not None and expected < WORTH:
+        if first_passed is None:
+            reason = f"fp32: too few variants to repay a check; `dnabert-fast check {model}` makes one once"
+            return loaded, Choice("fp32", reason, network)
+    elif open_ones:
+        made = _check(loaded, model, device, open_ones, here, progress)
+        notes = remember(network, made)
+        known |= {verdict.precision: verdict for verdict in made}
+    for name in faster:
+        if name in known and known[name].passed:
+            verdict = known[name]
+            threads = torch.get_num_threads()
+            chosen = load(model, device=device, precision=name, threads=threads, strand=loaded.strand)
+            return chosen, Choice(name, str(verdict), network, verdict.exceptions, notes)
+    told = "; ".join(str(known[name]) for name in faster if name in known)
+    return loaded, Choice("fp32", f"fp32: {told}", network, notes=notes)
+
+
+def available(device: str) -> dict[str, str | None]:
+    """For every precision None if the device has it, else why not; fastest first, fp32 last."""
+    found: dict[str, str | None] = {}
+    for name in reversed(PRECISIONS):
+        try:
+            choose("auto", device, name)
+            found[name] = None
+        except BackendUnavailable as why_not:
+            found[name] = str(why_not)
+    return found
+
+
+def _faster(device: str) -> list[str]:
+    """Precisions of a device that are faster than fp32, fastest first."""
+    there = available(device)
+    if (why := there.get("fp32")) is not None:
+        raise BackendUnavailable(why)
+    return [name for name, why_not in there.items() if why_not is None and name != "fp32"]
+
+
+def _check(
+    loaded: Model, model: str | Path, device: str, names: Sequence[str], here: str, progress: Progress
+) -> list[Verdict]:
+    """Verdicts in the order of `names`, up to the first that passes."""
+    fp32 = loaded.with_strand("+")
+    sample = _sample_of(fp32)
+    windows = sample.windows
+    total = len(windows) * (len(names) + 1)
+    advance = progress(f"checking {', '.join(names)} against fp32", "windows", total)
+
+    def read(model: Model) -> F32:
+        meter = Meter(len(windows), advance)
+        answers = answer(model, windows, meter.tick)
+        meter.close()
+        return answers
+
+    reference = read(fp32)
+    made: list[Verdict] = []
+    for name in names:
+        lower = load(model, device=device, precision=name, threads=torch.get_num_threads())
+        found = compare(lower.network.config, reference, read(lower))
+        made.append(Verdict.of(name, here, found, len(sample)))
+        if made[-1].passed:
+            break
+    return made
+
+
+def _sample_of(model: Model) -> Sample:
+    """The embedded SNVs that a check in passing reads: fewer where windows are long, so that it stays short."""
+    config = model.network.config
+    window = gate_window(config)
+    count = min(COUNT, max(_FEWEST, _TOKENS // (2 * window)))
+    return read_sample(DEMO_VCF, DEMO_GENOME, window, count)
+
+
+def device_name(device: str) -> str:
+    """What a device calls itself, with the instructions that torch uses of a processor."""
+    if device != "cpu":
+        return torch.cuda.get_device_name(device)
+    try:
+        found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    name = found[1].strip() if found else platform.processor() or platform.machine()
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def recall(network: str, device: str) -> dict[str, Verdict]:
+    """The verdicts remembered of a network on a device with these versions, by precision; a broken file holds none."""
+    return {
+        verdict.precision: verdict
+        for verdict in _read(_file_of(network))
+        if verdict.key[1:] == (device, __version__, torch.__version__)
+    }
+
+
+def remember(network: str, verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    """Keep verdicts beside those of other devices and versions; a cache that cannot be written gives a note."""
+    path = _file_of(network)
+    if path is None:
+        return ("the check is not remembered: there is no cache folder",)
+    fresh = {verdict.key: verdict for verdict in (*_read(path), *verdicts)}
+    content = {"network": network, "verdicts": [asdict(verdict) for verdict in fresh.values()]}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with writing(path) as partial:
+            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    except (OSError, DnabertError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        return (f"the check is not remembered: {path.parent} cannot be written ({why})",)
+    return ()
+
+
+def _read(path: Path | None) -> list[Verdict]:
+    if path is None:
+        return []
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))["verdicts"]
+        return [Verdict(**row | {"exceptions": tuple(row["exceptions"])}) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _file_of(network: str) -> Path | None:
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # a user without a home
+        return None
+    return cache / "dnabert_fast" / "checks" / f"{network}.json"
+
+
+def _cut(share: float) -> str:
+    """Three decimals, cut and not rounded, so that what failed does not look passed."""
+    return f"{int(share * 1000) / 1000:.3f}"
