@@ -5,6 +5,8 @@ All are differentiable, so that training runs on the same parameters.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,6 +17,7 @@ __all__ = [
     "MIN_ROWS",
     "attention",
     "attention_rows",
+    "attention_weights",
     "embed",
     "linear",
     "linear_gelu",
@@ -26,24 +29,20 @@ __all__ = [
 MIN_ROWS = 16
 
 
-def embed(
-    ids: Tensor,
-    positions: Tensor,
-    types: Tensor | None,
-    tables: tuple[Tensor, Tensor, Tensor],
-    norm: tuple[Tensor, Tensor],
-    eps: float,
-) -> Tensor:
-    """As `reference.embed`."""
+def embed(layout: Layout, tables: tuple[Tensor, Tensor, Tensor], norm: tuple[Tensor, Tensor], eps: float) -> Tensor:
+    """As `reference.embed`; takes ids alone."""
+    assert layout.ids is not None
     word, position, kind = tables
-    x = F.embedding(ids, word) + F.embedding(positions, position)
-    x = x + (kind[0] if types is None else F.embedding(types, kind))
+    x = F.embedding(layout.ids, word) + F.embedding(layout.positions, position)
+    x = x + (kind[0] if layout.types is None else F.embedding(layout.types, kind))
     return F.layer_norm(x, x.shape[-1:], *norm, eps)
 
 
-def residual_layer_norm(x: Tensor, residual: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+def residual_layer_norm(
+    x: Tensor, residual: Tensor, weight: Tensor, bias: Tensor, eps: float, dropout: float
+) -> Tensor:
     """As `reference.residual_layer_norm`."""
-    return F.layer_norm(x + residual, x.shape[-1:], weight, bias, eps)
+    return F.layer_norm(F.dropout(x, dropout, dropout > 0) + residual, x.shape[-1:], weight, bias, eps)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -93,10 +92,28 @@ def group_attention_rows(query: Tensor, kv: Tensor, group: Group, heads: int, dr
     return out if group.keep is None else out[group.keep]
 
 
+def attention_weights(query: Tensor, kv: Tensor, layout: Layout, heads: int) -> Tensor:
+    """As `reference.attention_weights`, a group of equal lengths at a time."""
+    hidden, parts = query.shape[1], []
+    for group in layout.groups:
+        shape = (group.pieces, group.length)
+        if not group.rows:
+            parts.append(kv.new_zeros(group.pieces * group.length, heads, dtype=torch.float32))
+            continue
+        keys = kv.narrow(0, group.token, group.pieces * group.length)[:, :hidden].view(*shape, heads, -1).float()
+        rows = query.narrow(0, group.row, group.rows) if group.pick is None else query[group.pick]
+        q = rows.view(group.pieces, -1, heads, hidden // heads)[:, 0].float()
+        weights = torch.softmax(torch.einsum("nlhd,nhd->nlh", keys, q) / math.sqrt(q.shape[-1]), 1)
+        if group.wanting is not None:
+            weights = weights * group.wanting[:, None, None]
+        parts.append(weights.reshape(-1, heads))
+    return _join(parts)
+
+
 def _join(parts: list[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def mlm_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+def mlm_cross_entropy(hidden: Tensor, word: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
     """As `reference.mlm_cross_entropy`."""
-    return F.cross_entropy(logits, labels)
+    return F.cross_entropy(linear(hidden, word, bias), labels)

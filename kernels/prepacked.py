@@ -1,4 +1,4 @@
-"""Linear layers with weights laid out for oneDNN, for inference alone. Knows no model."""
+"""The frozen encoder on processors in fp32 and bf16: weights laid out for oneDNN, an fp32 stream. Knows no model."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import cpu
 from .cpu import MIN_ROWS
+from .frozen import Norm, State
+from .layout import Layout
 
-__all__ = ["PrepackedLinear", "prepack"]
+__all__ = ["Prepacked", "PrepackedLinear"]
 
 
 class PrepackedLinear:
@@ -47,6 +50,52 @@ class PrepackedLinear:
         return self(x).add_(residual)
 
 
-def prepack(weight: Tensor, bias: Tensor, dtype: torch.dtype) -> PrepackedLinear:
-    """A frozen copy of a linear layer, weight [O, I] and bias [O], in a dtype."""
-    return PrepackedLinear(weight, bias, dtype)
+class Prepacked:
+    """See `kernels.frozen.Frozen`. Products run in `dtype`; the stream and LayerNorm are fp32."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+
+    def linear(self, name: str, weight: Tensor, bias: Tensor) -> PrepackedLinear:
+        """All layers alike, whatever their name."""
+        return PrepackedLinear(weight, bias, self.dtype)
+
+    def embed(self, layout: Layout, tables: tuple[Tensor, Tensor, Tensor], norm: Norm, feeds: PrepackedLinear) -> State:
+        """As `reference.embed`."""
+        assert layout.ids is not None
+        word, position, kind = tables
+        x = F.embedding(layout.ids, word).add_(F.embedding(layout.positions, position))
+        x = x.add_(kind[0] if layout.types is None else F.embedding(layout.types, kind))
+        return self._norm(x, norm)
+
+    def project(self, layer: PrepackedLinear, operand: Tensor) -> Tensor:
+        """[T, O] in the dtype."""
+        return layer(operand)
+
+    def attention(self, qkv: Tensor, layout: Layout, heads: int, feeds: PrepackedLinear) -> Tensor:
+        """As `cpu.attention`."""
+        return cpu.attention(qkv, layout, heads, 0.0)
+
+    def attention_rows(self, query: Tensor, kv: Tensor, layout: Layout, heads: int, feeds: PrepackedLinear) -> Tensor:
+        """As `cpu.attention_rows`."""
+        return cpu.attention_rows(query, kv, layout, heads, 0.0)
+
+    def gelu(self, layer: PrepackedLinear, operand: Tensor, feeds: PrepackedLinear) -> Tensor:
+        """Within the product."""
+        return layer(operand, gelu=True)
+
+    def add_norm(
+        self, layer: PrepackedLinear, operand: Tensor, stream: Tensor, norm: Norm, feeds: PrepackedLinear | None
+    ) -> State:
+        """The sum and its LayerNorm in fp32."""
+        return self._norm(layer.add(operand, stream), norm)
+
+    def take(self, state: State, rows: Tensor) -> State:
+        """Copies of these rows."""
+        stream, operand = state
+        taken = stream.index_select(0, rows)
+        return taken, taken if operand is stream else operand.index_select(0, rows)
+
+    def _norm(self, x: Tensor, norm: Norm) -> State:
+        stream = F.layer_norm(x, x.shape[-1:], norm.weight, norm.bias, norm.eps)
+        return stream, stream.to(self.dtype)

@@ -13,7 +13,9 @@ from .layout import Layout
 __all__ = [
     "attention",
     "attention_rows",
+    "attention_weights",
     "embed",
+    "ids_of_bases",
     "layer_norm",
     "linear",
     "linear_gelu",
@@ -29,23 +31,38 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     return (x - mean) * torch.rsqrt(variance + eps) * weight + bias
 
 
-def residual_layer_norm(x: Tensor, residual: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-    """LayerNorm of x + residual, both [T, H]: the post-LN step of BERT."""
-    return layer_norm(x + residual, weight, bias, eps)
-
-
-def embed(
-    ids: Tensor,
-    positions: Tensor,
-    types: Tensor | None,
-    tables: tuple[Tensor, Tensor, Tensor],
-    norm: tuple[Tensor, Tensor],
-    eps: float,
+def residual_layer_norm(
+    x: Tensor, residual: Tensor, weight: Tensor, bias: Tensor, eps: float, dropout: float
 ) -> Tensor:
+    """LayerNorm of dropout(x) + residual, both [T, H]: the post-LN step of BERT."""
+    return layer_norm(F.dropout(x, dropout, dropout > 0) + residual, weight, bias, eps)
+
+
+def embed(layout: Layout, tables: tuple[Tensor, Tensor, Tensor], norm: tuple[Tensor, Tensor], eps: float) -> Tensor:
     """LayerNorm of word + position + type rows [T, H]; tables are [V, H], [P, H], [2, H]; no types means type 0."""
     word, position, kind = tables
-    of_type = kind[0] if types is None else kind[types]
-    return layer_norm(word[ids] + of_type + position[positions], *norm, eps)
+    ids = ids_of_bases(layout) if layout.ids is None else layout.ids
+    of_type = kind[0] if layout.types is None else kind[layout.types]
+    return layer_norm(word[ids] + of_type + position[layout.positions], *norm, eps)
+
+
+def ids_of_bases(layout: Layout) -> Tensor:
+    """Token ids int64 [T] of pieces given as base codes: [CLS] 2, k-mers from 5 ([UNK] 1 over a code above 3), [SEP] 3.
+
+    The complement of a code is code ^ 1: the digits are A, T, C, G.
+    """
+    bases, out = layout.bases, []
+    assert bases is not None
+    for i, (a, b) in enumerate(zip(layout.bounds[:-1], layout.bounds[1:], strict=True)):
+        start = int(bases.starts[i])
+        codes = bases.codes[start : start + max(0, b - a - 2 + bases.k - 1)].long()
+        if bases.reverse is not None and bool(bases.reverse[i]):
+            codes = codes.flip(0) ^ 1
+        kmers = codes.unfold(0, bases.k, 1) if b - a > 2 else codes.new_empty(0, bases.k)
+        powers = 4 ** torch.arange(bases.k - 1, -1, -1, device=codes.device)
+        ids = torch.where((kmers > 3).any(1), 1, 5 + (kmers * powers).sum(1))
+        out += [ids.new_tensor([2]), ids, ids.new_tensor([3])]
+    return torch.cat(out)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -81,6 +98,22 @@ def attention_rows(query: Tensor, kv: Tensor, layout: Layout, heads: int, dropou
     return _pieces(query, kv, torch.searchsorted(layout.rows, bounds).tolist(), layout, heads, dropout)
 
 
+def attention_weights(query: Tensor, kv: Tensor, layout: Layout, heads: int) -> Tensor:
+    """What the first wanted row of each piece attends to: softmax weights fp32 [T, heads] over the piece's tokens.
+
+    A piece that wants no row has weights 0.
+    """
+    assert layout.row_bounds is not None
+    keys = kv[:, : query.shape[1]].reshape(len(kv), heads, -1)
+    first = layout.row_bounds.tolist()
+    out = query.new_zeros(len(kv), heads, dtype=torch.float32)
+    for i, (a, b) in enumerate(zip(layout.bounds[:-1], layout.bounds[1:], strict=True)):
+        if first[i] < first[i + 1]:
+            q = query[first[i]].reshape(heads, -1)
+            out[a:b] = torch.softmax((keys[a:b] * q).sum(-1).float() / math.sqrt(q.shape[-1]), 0)
+    return out
+
+
 def _pieces(query: Tensor, kv: Tensor, query_bounds: list[int], layout: Layout, heads: int, dropout: float) -> Tensor:
     by_head, key, value = (x.reshape(len(x), heads, -1).transpose(0, 1) for x in (query, *kv.chunk(2, dim=1)))
     out = []
@@ -91,6 +124,7 @@ def _pieces(query: Tensor, kv: Tensor, query_bounds: list[int], layout: Layout, 
     return torch.cat(out, dim=1).transpose(0, 1).flatten(1)
 
 
-def mlm_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean over rows of -log softmax(logits [R, V])[label]; the labels are ids [R]."""
+def mlm_cross_entropy(hidden: Tensor, word: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
+    """Mean over rows of -log softmax(hidden [R, H] @ word [V, H]^T + bias [V])[label]; the labels are ids [R]."""
+    logits = linear(hidden, word, bias)
     return (torch.logsumexp(logits, -1) - logits.gather(1, labels[:, None])[:, 0]).mean()

@@ -10,6 +10,11 @@ from typing import Any
 
 import hypothesis
 import pytest
+import torch
+
+# Without a GPU, Triton's kernels run in its interpreter; it must be asked for before any of them is imported.
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
 
 # Machines that run tests are shared: a slow example is no failure. In CI the same examples are drawn each time.
 hypothesis.settings.register_profile("dnabert", deadline=None, derandomize=bool(os.environ.get("CI")))

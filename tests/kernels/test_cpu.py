@@ -23,6 +23,7 @@ class Group:
     rows: int
     pick: Tensor | None
     keep: Tensor | None
+    wanting: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Layout:
     bounds: list[int]
     groups: list[Group]
     rows: Tensor | None
+    row_bounds: Tensor | None = None
     key_bias: Tensor | None = None
 
 
@@ -54,12 +56,14 @@ def layout(lengths: list[int], wanted: list[list[int]] | None = None) -> Layout:
                 ]
             )
             keep = torch.tensor([i * max(counts) + j for i, c in enumerate(counts) for j in range(c)])
-        groups.append(Group(length, pieces, bounds[first], row, sum(counts), pick, keep))
+        wanting = None if pick is None else torch.tensor(counts) > 0
+        groups.append(Group(length, pieces, bounds[first], row, sum(counts), pick, keep, wanting))
         row += sum(counts)
-    rows = None
+    rows = row_bounds = None
     if wanted is not None:
         rows = torch.tensor([bounds[i] + place for i, places in enumerate(wanted) for place in places])
-    return Layout(bounds, groups, rows)
+        row_bounds = torch.tensor([0, *(len(places) for places in wanted)]).cumsum(0)
+    return Layout(bounds, groups, rows, row_bounds)
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -97,6 +101,15 @@ def test_attention_of_wanted_rows_and_its_gradient(lengths: list[int], which: st
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("wanted", [[[0], [2], [1, 3]], [[0, 1], [], [2]], [[], [], [1]]], ids=str)
+def test_attention_weights(wanted: list[list[int]]) -> None:
+    where = layout([3, 5, 5], wanted)
+    assert where.rows is not None
+    query, kv = draw(len(where.rows), HIDDEN), draw(13, 2 * HIDDEN, seed=1)
+    found = cpu.attention_weights(query, kv, where, HEADS)
+    torch.testing.assert_close(found, reference.attention_weights(query, kv, where, HEADS))
+
+
 @pytest.mark.parametrize("lengths", LENGTHS, ids=str)
 def test_bf16_attention(lengths: list[int]) -> None:
     where = layout(lengths)
@@ -127,7 +140,7 @@ def test_attention_dropout_drops_and_keeps_the_mean() -> None:
 def test_linear_of_any_rows(rows: int) -> None:
     x, weight, bias = draw(rows, HIDDEN), draw(24, HIDDEN, seed=1), draw(24, seed=2)
     expected = reference.linear(x, weight, bias)
-    packed = prepacked.prepack(weight, bias, torch.float32)
+    packed = prepacked.PrepackedLinear(weight, bias, torch.float32)
     residual = draw(rows, 24, seed=3)
     with torch.inference_mode():
         torch.testing.assert_close(cpu.linear(x, weight, bias), expected, atol=1e-5, rtol=1e-5)
@@ -141,7 +154,7 @@ def test_linear_of_any_rows(rows: int) -> None:
 def test_prepacked_weights_are_a_copy() -> None:
     x, weight, bias = draw(20, HIDDEN), draw(24, HIDDEN, seed=1), draw(24, seed=2)
     for onednn in (True, False):
-        packed = prepacked.prepack(weight, bias, torch.float32)
+        packed = prepacked.PrepackedLinear(weight, bias, torch.float32)
         if not onednn:
             packed.onednn, packed.weight = False, weight.clone()
         with torch.inference_mode():
@@ -154,7 +167,7 @@ def test_prepacked_weights_are_a_copy() -> None:
 def test_bf16_linear_rounds_once_and_adds_in_fp32() -> None:
     x, weight, bias = draw(40, 256), draw(64, 256, seed=1) / 16, draw(64, seed=2)
     residual = draw(40, 64, seed=3) * 100
-    packed = prepacked.prepack(weight, bias, torch.bfloat16)
+    packed = prepacked.PrepackedLinear(weight, bias, torch.bfloat16)
     exact = reference.linear(x.bfloat16().double(), weight.bfloat16().double(), bias.bfloat16().double())
     with torch.inference_mode():
         y = packed(x.bfloat16())

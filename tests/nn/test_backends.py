@@ -13,14 +13,15 @@ def test_the_choice_says_why() -> None:
     assert choose().name == "cpu"
     assert choose().reason.startswith("the device is cpu; ")
     assert str(choose("cpu")).startswith("cpu (fp32, cpu): asked for; ")
-    assert choose("reference").prepack is None
+    assert choose("reference").frozen is None
 
 
 @pytest.mark.parametrize(
     ("name", "device", "precision", "message"),
     [
         ("fast", "cpu", "fp32", "no backend named fast; there are auto, cpu, reference"),
-        ("auto", "cpu", "fp8", "no precision named fp8; there are fp32, bf16"),
+        ("auto", "cpu", "fp8", "fp8 runs on GPUs of compute capability 8.9"),
+        ("auto", "cpu", "fp7", "no precision named fp7; there are fp32, bf16, fp16, int8, fp8"),
         ("auto", "abacus", "fp32", "no device named abacus"),
         ("reference", "cpu", "bf16", "reference backend computes in fp32, not in bf16"),
         ("triton", "cpu", "fp32", "backend triton: this version runs on processors alone|no CUDA device"),

@@ -135,7 +135,7 @@ def _piece_vectors(run: _Run, prepared: Prepared) -> torch.Tensor:
         device = run.network.backend.device
         return run.encode(Packed.from_arrays(taken.ids, taken.cu_seqlens, device=device, rows=run.rows)).float()
 
-    if run.network.backend.prepack is not None:
+    if run.network.backend.frozen is not None:
         run.network.prepare()  # once, before the workers ask for it
     total = int(lengths.sum())
     vectors: torch.Tensor | None = None

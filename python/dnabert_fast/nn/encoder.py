@@ -53,8 +53,8 @@ class Layer(nn.Module):
         return self._add_norm(ops.linear(y, self.down.weight, self.down.bias), x, self.norm, ops)
 
     def _add_norm(self, y: Tensor, x: Tensor, norm: nn.LayerNorm, ops: Ops) -> Tensor:
-        y = F.dropout(y, self.config.hidden_dropout, self.training)
-        return ops.residual_layer_norm(y, x, norm.weight, norm.bias, norm.eps)
+        dropout = self.config.hidden_dropout if self.training else 0.0
+        return ops.residual_layer_norm(y, x, norm.weight, norm.bias, norm.eps, dropout)
 
     def _attention_dropout(self) -> float:
         return self.config.attention_dropout if self.training else 0.0
@@ -99,10 +99,10 @@ class Encoder(nn.Module):
 
     def _embed(self, packed: Packed) -> tuple[Layout, Tensor]:
         check_lengths(packed, self.config)
-        layout = packed.layout
+        layout = packed.arranged(self.backend.grouped)
         tables = (self.word, self.position, self.token_type)
         norm = (self.norm.weight, self.norm.bias)
-        x = self.backend.ops.embed(layout.ids, layout.positions, layout.types, tables, norm, self.norm.eps)
+        x = self.backend.ops.embed(layout, tables, norm, self.norm.eps)
         return layout, F.dropout(x, self.config.hidden_dropout, self.training)
 
 

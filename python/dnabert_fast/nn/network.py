@@ -108,7 +108,7 @@ class Network(nn.Module):
         return network.train(self.training)
 
     def _encoder(self) -> Encoder | PreparedEncoder:
-        if self.training or torch.is_grad_enabled() or self.backend.prepack is None:
+        if self.training or torch.is_grad_enabled() or self.backend.frozen is None:
             return self.encoder
         return self.prepare()
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..errors import DnabertError
 
-__all__ = ["Group", "Layout", "Packed"]
+__all__ = ["Bases", "Group", "Layout", "Packed"]
 
 Rows = Literal["cls", "all"]
 I64 = npt.NDArray[np.int64]
@@ -31,42 +31,66 @@ class Group:
     rows: int
     pick: Tensor | None
     keep: Tensor | None
+    wanting: Tensor | None
+
+
+@dataclass(frozen=True)
+class Bases:
+    """Pieces as stretches of base codes, for a device that makes the token ids itself; see `kernels.layout.Bases`."""
+
+    codes: Tensor
+    starts: Tensor
+    reverse: Tensor | None
+    k: int
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A pack with pieces of one length made neighbours; see `kernels.layout.Layout`.
+    """A pack as kernels take it; see `kernels.layout.Layout`.
 
-    `ids`, `positions` and `types` are int64 [T] in this order. `restore` int64 [R] puts the wanted rows back into the
-    caller's order (None where they are in it).
+    Where pieces of one length were made neighbours, `restore` int64 [R] puts the wanted rows back into the caller's
+    order (None where they are in it).
     """
 
-    ids: Tensor
-    positions: Tensor
+    ids: Tensor | None
+    bases: Bases | None
+    lengths: I64
     types: Tensor | None
+    cu_seqlens: Tensor
+    max_len: int
     bounds: list[int]
     groups: tuple[Group, ...]
     rows: Tensor | None
+    row_bounds: Tensor | None
+    max_rows: int
     restore: Tensor | None
     key_bias: Tensor | None
+
+    @cached_property
+    def positions(self) -> Tensor:
+        """The place of each token in its piece, int64 [T]; made when first asked for."""
+        return torch.from_numpy(_positions(self.lengths)).to(self.cu_seqlens.device)
 
 
 @dataclass(frozen=True)
 class Packed:
     """Pieces one after the other: `ids` int64 [T], piece i at cu_seqlens[i] to cu_seqlens[i + 1] (int32 [m + 1]).
 
+    `bases` in place of ids leaves it to the device to make them (GPUs alone; `Layout.bases`).
+
     `lengths` int64 [m] and `max_len` are known on the host, so that no device is ever waited for. `rows` int64 [R],
     ascending host positions of the tokens whose state is wanted; None means all. `types` int64 [T] (None: all 0).
     `key_bias` fp32 [T] is added to attention scores, for the original's padding on the reference backend alone.
     """
 
-    ids: Tensor
+    ids: Tensor | None
     cu_seqlens: Tensor
     lengths: I64
     max_len: int
     rows: I64 | None = None
     types: Tensor | None = None
     key_bias: Tensor | None = None
+    bases: Bases | None = None
 
     @classmethod
     def from_arrays(
@@ -105,7 +129,7 @@ class Packed:
     @property
     def bounds(self) -> I64:
         """cu_seqlens on the host, int64 [m + 1]."""
-        return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(self.lengths)])
+        return _bounds(self.lengths)
 
     def wanting(self, rows: Rows | npt.NDArray[np.integer[Any]]) -> Packed:
         """The same pieces with other rows wanted; see `from_arrays`."""
@@ -129,6 +153,7 @@ class Packed:
         if self.max_len > length:
             raise DnabertError(f"a piece of {self.max_len} tokens is longer than the padded length {length}")
         place = _positions(self.lengths) + np.repeat(np.arange(self.pieces) * length, self.lengths)
+        assert self.ids is not None
         where = torch.from_numpy(place).to(self.ids.device)
         total = self.pieces * length
         ids = self.ids.new_full((total,), pad).index_copy(0, where, self.ids)
@@ -145,13 +170,24 @@ class Packed:
             key_bias=key_bias,
         )
 
+    def arranged(self, grouped: bool) -> Layout:
+        """As the kernels of a backend take it: with pieces of one length side by side, or as they came."""
+        return self.layout if grouped else self.flat
+
+    @cached_property
+    def flat(self) -> Layout:
+        """The pack as it came (made once)."""
+        row_bounds = None if self.rows is None else np.searchsorted(self.rows, self.bounds)
+        return self._layout(self.ids, self.types, self.key_bias, self.lengths, self.rows, None, row_bounds, ())
+
     @cached_property
     def layout(self) -> Layout:
         """The pack with equal lengths side by side (made once; nothing moves where they are so already)."""
+        assert self.ids is not None, "pieces given as bases are for kernels that take any order"
         starts = np.flatnonzero(np.diff(self.lengths, prepend=-1))
         order = None if len(starts) == len(np.unique(self.lengths)) else np.argsort(self.lengths, kind="stable")
         lengths = self.lengths if order is None else self.lengths[order]
-        device = self.ids.device
+        device = self.cu_seqlens.device
 
         def moved(tensor: Tensor | None) -> Tensor | None:
             return tensor if tensor is None or order is None else tensor[tokens]
@@ -169,19 +205,47 @@ class Packed:
                 at = inverse[rows]
                 rows = np.sort(at)
                 restore = torch.from_numpy(np.searchsorted(rows, at)).to(device)
-        ids = moved(self.ids)
-        assert ids is not None
-        bounds = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+        bounds = _bounds(lengths)
+        row_bounds = None if rows is None else np.searchsorted(rows, bounds)
+        groups = tuple(_groups(lengths, bounds, bounds if row_bounds is None else row_bounds, device))
+        tensors = moved(self.ids), moved(self.types), moved(self.key_bias)
+        return self._layout(*tensors, lengths, rows, restore, row_bounds, groups)
+
+    def _layout(
+        self,
+        ids: Tensor | None,
+        types: Tensor | None,
+        key_bias: Tensor | None,
+        lengths: I64,
+        rows: I64 | None,
+        restore: Tensor | None,
+        row_bounds: I64 | None,
+        groups: tuple[Group, ...],
+    ) -> Layout:
+        device = self.cu_seqlens.device
+        bounds = _bounds(lengths)
         return Layout(
             ids=ids,
-            positions=torch.from_numpy(_positions(lengths)).to(device),
-            types=moved(self.types),
+            bases=self.bases,
+            lengths=lengths,
+            types=types,
+            cu_seqlens=self.cu_seqlens
+            if lengths is self.lengths
+            else torch.from_numpy(bounds.astype(np.int32)).to(device),
+            max_len=self.max_len,
             bounds=bounds.tolist(),
-            groups=tuple(_groups(lengths, bounds, rows, device)),
+            groups=groups,
             rows=None if rows is None else torch.from_numpy(rows).to(device),
+            row_bounds=None if row_bounds is None else torch.from_numpy(row_bounds.astype(np.int32)).to(device),
+            max_rows=self.max_len if row_bounds is None else int(np.diff(row_bounds).max()),
             restore=restore,
-            key_bias=moved(self.key_bias),
+            key_bias=key_bias,
         )
+
+
+def _bounds(lengths: I64) -> I64:
+    """Where runs of these lengths begin, and the end of the last: int64 [m + 1]."""
+    return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
 
 
 def _segments(starts: I64, lengths: I64) -> I64:
@@ -195,19 +259,19 @@ def _positions(lengths: I64) -> I64:
     return np.arange(ends[-1], dtype=np.int64) - np.repeat(ends - lengths, lengths)
 
 
-def _groups(lengths: I64, bounds: I64, rows: I64 | None, device: torch.device) -> Sequence[Group]:
+def _groups(lengths: I64, bounds: I64, row_bounds: I64, device: torch.device) -> Sequence[Group]:
     starts = np.flatnonzero(np.diff(lengths, prepend=-1)).tolist()
-    row_bounds = bounds if rows is None else np.searchsorted(rows, bounds)
     groups = []
     for a, b in zip(starts, [*starts[1:], len(lengths)], strict=True):
         first, last = int(row_bounds[a]), int(row_bounds[b])
         counts = np.diff(row_bounds[a : b + 1])
-        pick = keep = None
+        pick = keep = wanting = None
         if counts.min() != counts.max():
             grid = np.arange(counts.max())
             # A piece that wants no row asks for a neighbour's: computed, then left out.
             wanted = row_bounds[a:b, None] + np.minimum(grid, np.maximum(counts - 1, 0)[:, None])
             pick = torch.from_numpy(np.minimum(wanted, last - 1)).to(device)
             keep = torch.from_numpy(np.flatnonzero(grid < counts[:, None])).to(device)
-        groups.append(Group(int(lengths[a]), b - a, int(bounds[a]), first, last - first, pick, keep))
+            wanting = torch.from_numpy(counts > 0).to(device)
+        groups.append(Group(int(lengths[a]), b - a, int(bounds[a]), first, last - first, pick, keep, wanting))
     return groups

@@ -1,12 +1,11 @@
-"""The encoder laid out for inference on processors: prepacked weights, fused steps. Frozen; knows no heads."""
+"""The encoder frozen for inference: weights laid out once, steps fused. One loop for every precision and device."""
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .backends import Backend
+from .backends import Backend, Frozen, Norm, State
 from .encoder import Encoder, Layer, check_lengths
 from .packed import Layout, Packed
 
@@ -14,24 +13,20 @@ __all__ = ["PreparedEncoder"]
 
 
 class PreparedEncoder:
-    """A frozen copy of an encoder's weights in the backend's precision.
-
-    Products run in that precision; the residual stream and LayerNorm are fp32 in both.
-    """
+    """A frozen copy of an encoder's weights in the backend's precision; knows no heads."""
 
     def __init__(self, encoder: Encoder, backend: Backend) -> None:
+        assert backend.frozen is not None
         self.config = encoder.config
-        self.dtype = torch.bfloat16 if backend.precision == "bf16" else torch.float32
+        self.backend = backend
         self._made_of = _versions(encoder)
+        steps = backend.frozen
         with torch.no_grad():
-            self._word = encoder.word.detach().clone()
-            # Without types every token is of type 0, which is added to the positions here; others add a difference.
-            self._position = encoder.position + encoder.token_type[0]
-            self._types = encoder.token_type - encoder.token_type[0]
-            self._norm = _Norm(encoder.norm)
+            self._tables = _clone(encoder.word), _clone(encoder.position), _clone(encoder.token_type)
+            self._norm = _norm(encoder.norm)
             layers = [layer for layer in encoder.layers if isinstance(layer, Layer)]
-            self._layers = [_Layer(layer, self.dtype, backend) for layer in layers[:-1]]
-            self._last = _LastLayer(layers[-1], self.dtype, backend)
+            self._layers = [_Layer(f"layers.{i}", layer, steps) for i, layer in enumerate(layers[:-1])]
+            self._last = _LastLayer(f"layers.{len(layers) - 1}", layers[-1], steps)
 
     def made_of(self, encoder: Encoder) -> bool:
         """Whether the encoder's parameters are those this was made of, unchanged since."""
@@ -40,78 +35,82 @@ class PreparedEncoder:
 
     @torch.no_grad()
     def encode(self, packed: Packed) -> Tensor:
-        """As `Encoder.encode`: fp32 states [R, H]."""
+        """As `Encoder.encode`: states [R, H]."""
         check_lengths(packed, self.config)
-        layout = packed.layout
-        x = F.embedding(layout.ids, self._word).add_(F.embedding(layout.positions, self._position))
-        if layout.types is not None:
-            x.add_(F.embedding(layout.types, self._types))
-        x = self._norm(x)
-        for layer in self._layers:
-            x = layer(x, layout)
-        x = self._last(x, layout)
+        layout = packed.arranged(self.backend.grouped)
+        x = self._run(layout)
         return x if layout.restore is None else x.index_select(0, layout.restore)
+
+    def _run(self, layout: Layout) -> Tensor:
+        assert self.backend.frozen is not None
+        fed = [*(layer.qkv for layer in self._layers), self._last.kv]
+        state = self.backend.frozen.embed(layout, self._tables, self._norm, fed[0])
+        for layer, feeds in zip(self._layers, fed[1:], strict=True):
+            state = layer(state, layout, feeds)
+        return self._last(state, layout)
 
 
 class _Block:
     """What follows the attention of a layer."""
 
-    def __init__(self, layer: Layer, dtype: torch.dtype, backend: Backend) -> None:
-        assert backend.prepack is not None
+    def __init__(self, name: str, layer: Layer, steps: Frozen) -> None:
         self.heads = layer.config.heads
-        self.ops = backend.ops
-        self.dtype = dtype
-        self.out = backend.prepack(layer.out.weight, layer.out.bias, dtype)
-        self.up = backend.prepack(layer.up.weight, layer.up.bias, dtype)
-        self.down = backend.prepack(layer.down.weight, layer.down.bias, dtype)
-        self.attention_norm = _Norm(layer.attention_norm)
-        self.norm = _Norm(layer.norm)
+        self.steps = steps
+        self.out = steps.linear(f"{name}.out", layer.out.weight, layer.out.bias)
+        self.up = steps.linear(f"{name}.up", layer.up.weight, layer.up.bias)
+        self.down = steps.linear(f"{name}.down", layer.down.weight, layer.down.bias)
+        self.attention_norm = _norm(layer.attention_norm)
+        self.norm = _norm(layer.norm)
 
-    def after(self, context: Tensor, x: Tensor) -> Tensor:
-        """The fp32 stream after attention (context, of the dtype) and feed-forward."""
-        x = self.attention_norm(self.out.add(context, x))
-        return self.norm(self.down.add(self.up(x.to(self.dtype), gelu=True), x))
+    def after(self, context: object, stream: Tensor, feeds: object | None) -> State:
+        """The state after attention (whose result is `context`) and feed-forward."""
+        stream, operand = self.steps.add_norm(self.out, context, stream, self.attention_norm, self.up)
+        wide = self.steps.gelu(self.up, operand, self.down)
+        return self.steps.add_norm(self.down, wide, stream, self.norm, feeds)
 
 
 class _Layer(_Block):
-    def __init__(self, layer: Layer, dtype: torch.dtype, backend: Backend) -> None:
-        super().__init__(layer, dtype, backend)
-        assert backend.prepack is not None
-        self.qkv = backend.prepack(layer.qkv.weight, layer.qkv.bias, dtype)
+    def __init__(self, name: str, layer: Layer, steps: Frozen) -> None:
+        super().__init__(name, layer, steps)
+        self.qkv = steps.linear(f"{name}.qkv", layer.qkv.weight, layer.qkv.bias)
 
-    def __call__(self, x: Tensor, layout: Layout) -> Tensor:
-        """As `Layer.forward`, on an fp32 stream."""
-        return self.after(self.ops.attention(self.qkv(x.to(self.dtype)), layout, self.heads, 0.0), x)
+    def __call__(self, state: State, layout: Layout, feeds: object) -> State:
+        """As `Layer.forward`."""
+        stream, operand = state
+        context = self.steps.attention(self.steps.project(self.qkv, operand), layout, self.heads, self.out)
+        return self.after(context, stream, feeds)
 
 
 class _LastLayer(_Block):
-    def __init__(self, layer: Layer, dtype: torch.dtype, backend: Backend) -> None:
-        super().__init__(layer, dtype, backend)
-        assert backend.prepack is not None
+    def __init__(self, name: str, layer: Layer, steps: Frozen) -> None:
+        super().__init__(name, layer, steps)
         hidden = layer.config.hidden_size
         weight, bias = layer.qkv.weight, layer.qkv.bias
-        self.query = backend.prepack(weight[:hidden], bias[:hidden], dtype)
-        self.kv = backend.prepack(weight[hidden:], bias[hidden:], dtype)
+        # One name: the two take the same operand, so they are of one precision.
+        self.query = steps.linear(f"{name}.qkv", weight[:hidden], bias[:hidden])
+        self.kv = steps.linear(f"{name}.qkv", weight[hidden:], bias[hidden:])
 
-    def __call__(self, x: Tensor, layout: Layout) -> Tensor:
-        """As `Layer.wanted`, on an fp32 stream."""
-        of_dtype = x.to(self.dtype)
-        kv = self.kv(of_dtype)
+    def __call__(self, state: State, layout: Layout) -> Tensor:
+        """As `Layer.wanted`."""
+        stream, operand = state
+        kv = self.steps.project(self.kv, operand)
         if layout.rows is None:
-            qkv = torch.cat([self.query(of_dtype), kv], dim=1)
-            return self.after(self.ops.attention(qkv, layout, self.heads, 0.0), x)
-        query = self.query(of_dtype.index_select(0, layout.rows))
-        context = self.ops.attention_rows(query, kv, layout, self.heads, 0.0)
-        return self.after(context, x.index_select(0, layout.rows))
+            qkv = torch.cat([self.steps.project(self.query, operand), kv], dim=1)
+            context = self.steps.attention(qkv, layout, self.heads, self.out)
+        else:
+            stream, operand = self.steps.take(state, layout.rows)
+            query = self.steps.project(self.query, operand)
+            context = self.steps.attention_rows(query, kv, layout, self.heads, self.out)
+        states: Tensor = self.after(context, stream, None)[0]
+        return states
 
 
-class _Norm:
-    def __init__(self, norm: nn.LayerNorm) -> None:
-        self.weight, self.bias = norm.weight.detach().clone(), norm.bias.detach().clone()
-        self.eps = norm.eps
+def _clone(tensor: Tensor) -> Tensor:
+    return tensor.detach().clone()
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps)
+
+def _norm(norm: nn.LayerNorm) -> Norm:
+    return Norm(_clone(norm.weight), _clone(norm.bias), norm.eps)
 
 
 def _versions(encoder: Encoder) -> list[tuple[Tensor, int]]:
