@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .seq.batch import Windows as Windows
     from .seq.genome import Genome as Genome
     from .seq.plan import Plan as Plan
+    from .workflows.check import check as check
     from .workflows.finetune import finetune as finetune
     from .workflows.scan import scan as scan
     from .workflows.sequences import embed as embed
@@ -34,6 +35,7 @@ _HOME = {
     "TokenBatch": "seq.batch",
     "TokenDataset": "engine.dataset",
     "Windows": "seq.batch",
+    "check": "workflows.check",
     "embed": "workflows.sequences",
     "finetune": "workflows.finetune",
     "load": "engine.model",

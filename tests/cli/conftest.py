@@ -35,6 +35,14 @@ def command(*words: object) -> list[str]:
     return [sys.executable, "-m", "dnabert_fast", *map(str, words)]
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of the test alone: no verdict or index of the user's is read or written."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    return folder
+
+
 @pytest.fixture
 def cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Cli:
     """Runs a command in this process."""
@@ -56,7 +64,12 @@ def real() -> Callable[..., subprocess.CompletedProcess[bytes]]:
 
     def call(*words: object, **given: Any) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
-            command(*words), capture_output=True, check=False, env=ENVIRONMENT, timeout=120, **({"input": b""} | given)
+            command(*words),
+            capture_output=True,
+            check=False,
+            env=ENVIRONMENT | {"XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"]},
+            timeout=120,
+            **({"input": b""} | given),
         )
 
     return call

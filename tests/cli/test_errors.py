@@ -164,7 +164,7 @@ def test_bad_models(
 
 
 FLAG_CASES = [
-    (["--precision", "int8"], "no precision named int8; there are fp32, bf16"),
+    (["--precision", "fp7"], "no precision named fp7; there are fp32, bf16"),
     (["--device", "gpu0"], "device named gpu0"),
     (["--strand", "x"], r"--strand x: choose one of \+, -, both"),
     (["--class", "maybe"], "--class maybe: this model's classes are no, yes"),

@@ -16,6 +16,14 @@ META = b"##fileformat=VCFv4.2\n##contig=<ID=chr20,length=64444167>\n"
 COLUMNS = b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of the test alone: no verdict or index of the user's is read or written."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    return folder
+
+
 @pytest.fixture
 def make_vcf(tmp_path: Path) -> Callable[..., Path]:
     """Writes a VCF of records given as "CHROM POS REF ALT"."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import DnabertError
-from . import machine, score, training
+from . import check, machine, score, training
 from .screen import err, plain
 
 __all__ = ["app", "run"]
@@ -33,6 +33,7 @@ for verb in (
     score.embed,
     score.tokenize,
     training.finetune,
+    check.check,
     machine.info,
     machine.demo,
 ):

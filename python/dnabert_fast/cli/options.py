@@ -32,7 +32,9 @@ Strand: TypeAlias = Annotated[str, _option(help="Strand the model reads: +, - or
 ClassName: TypeAlias = Annotated[
     str | None, _option("--class", help="Class to score, for models of more than two.", metavar="NAME")
 ]
-Precision: TypeAlias = Annotated[str, _option(help="fp32 or bf16.")]
+Precision: TypeAlias = Annotated[
+    str, _option(help="auto (the fastest that passed `check`), fp32, bf16, int8 (CPU), fp16 or fp8 (GPU).")
+]
 Device: TypeAlias = Annotated[str, _option(help="auto, cpu or cuda.")]
 Threads: TypeAlias = Annotated[int | None, _option(help="CPU threads; default: all cores.", min=1)]
 
@@ -69,10 +71,23 @@ VectorOutput: TypeAlias = Annotated[Path, _file(".npy or .parquet.", "FILE", "--
 TextOutput: TypeAlias = Annotated[Path, _file("A text file (.gz: BGZF), or - for stdout.", "FILE", "--output", "-o")]
 Folder: TypeAlias = Annotated[Path, _file("Folder for the results.", "DIR", "--output", "-o")]
 Calls: TypeAlias = Annotated[Path | None, _file("Write merged windows over the threshold here.", "BED")]
-Threshold: TypeAlias = Annotated[float, _option(help="Score from which a window is part of a call.")]
+Threshold: TypeAlias = Annotated[
+    float | None, _option(help="Score from which a window is part of a call; default 0.5.")
+]
 Pooling: TypeAlias = Annotated[str, _option(help="mean (over the k-mers) or cls.")]
 Kmer: TypeAlias = Annotated[int, _option("--kmer", "-k", help="Length of the k-mers.", min=3, max=6)]
 Ids: TypeAlias = Annotated[bool, _option(help="Token ids in place of letters.")]
+
+# Checking
+CheckedModel: TypeAlias = Annotated[str, _argument(help="Model folder, hub name, or 'demo'.", metavar="MODEL")]
+CheckedPrecision: TypeAlias = Annotated[str, _option("--precision", help="One precision, or all the device has.")]
+CheckedVcf: TypeAlias = Annotated[
+    Path | None, _file("Take SNVs from this VCF or BCF; default: HG002's on a piece of chr20.", "VCF", "--variants")
+]
+CheckedGenome: TypeAlias = Annotated[Path | None, _file("The genome of --variants.", "FASTA", "--genome")]
+Count: TypeAlias = Annotated[int | None, _option(help="SNVs, spread evenly over the file; default 256.", min=1)]
+Scores: TypeAlias = Annotated[Path | None, _file("Write the scores here, for --against on another machine.")]
+Against: TypeAlias = Annotated[Path | None, _file("Compare with --scores of another machine.")]
 
 # Training
 Train: TypeAlias = Annotated[Path, _file("Training set: csv/tsv with columns sequence,label.", "TABLE")]

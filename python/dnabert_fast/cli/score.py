@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from . import options as o
-from .screen import note, show_counts, shown_progress
+from .screen import dim, note, show_counts, shown_progress
 
 __all__ = ["embed", "predict", "scan", "tokenize", "variants"]
 
@@ -24,7 +24,7 @@ def variants(
     normalize: o.Normalize = False,
     alias: o.Alias = None,
     overwrite: o.Overwrite = False,
-    precision: o.Precision = "fp32",
+    precision: o.Precision = "auto",
     device: o.Device = "auto",
     threads: o.Threads = None,
     summary: o.Summary = None,
@@ -62,6 +62,7 @@ def variants(
         | {f"contig {names}": count for names, count in facts["aliased"].items()}
         | {"pieces": facts["pieces"], "pieces encoded": facts["pieces_encoded"]},
     )
+    _show_precision(facts)
     for text in facts["notes"]:
         note(text)
 
@@ -75,7 +76,7 @@ def scan(
     strand: o.Strand = "+",
     regions: o.Regions = None,
     calls: o.Calls = None,
-    threshold: o.Threshold = 0.5,
+    threshold: o.Threshold = None,
     max_n: o.MaxN = 0.5,
     class_name: o.ClassName = None,
     precision: o.Precision = "fp32",
@@ -119,6 +120,7 @@ def scan(
             "pieces encoded": facts["pieces_encoded"],
         },
     )
+    _show_precision(facts)
     for text in facts["notes"]:
         note(text)
 
@@ -208,3 +210,12 @@ def _show_sequences(facts: dict[str, Any], quiet: bool) -> None:
         f"{facts['output']}  ({facts['seconds']:.1f} s, {_rate(facts['sequences'], facts)} sequences/s)",
         {"sequences": facts["sequences"], "shorter than k, without an answer": facts["shorter_than_k"]},
     )
+    _show_precision(facts)
+    for text in facts["notes"]:
+        note(text)
+
+
+def _show_precision(facts: dict[str, Any]) -> None:
+    """Say which precision `auto` took, and why."""
+    if facts["precision_reason"] != "asked for":
+        dim(f"precision {facts['precision_reason']}")

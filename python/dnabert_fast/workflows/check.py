@@ -15,6 +15,7 @@ from .. import __version__
 from ..engine.meter import Meter
 from ..engine.model import Model, load
 from ..errors import BackendUnavailable, DnabertError
+from ..nn.backends import available
 from ..seq.genome import Genome
 from ..seq.types import F32
 from .check_scores import KeptScores, read_scores, write_scores
@@ -33,7 +34,7 @@ from .gate import (
     read_sample,
     timed,
 )
-from .precision import Verdict, available, device_name, remember
+from .precision import Verdict, device_name, remember
 from .progress import Advance, Progress, silent
 
 __all__ = ["check"]

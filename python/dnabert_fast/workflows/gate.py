@@ -35,10 +35,13 @@ __all__ = [
     "Comparison",
     "Sample",
     "answer",
+    "change",
     "compare",
     "gate_window",
     "has_scores",
     "read_sample",
+    "score_columns",
+    "scores",
     "timed",
 ]
 
@@ -105,7 +108,7 @@ class Sample:
 
 
 def gate_window(config: NetworkConfig, given: int | None = None) -> int:
-    """Bases of the windows a model is judged on: as given, as it was trained, else 101, or what its long head needs."""
+    """Bases of the windows a model is judged on: as given, as it was trained, else 101 (whole pieces for XL heads)."""
     if given is not None:
         if given < config.k:
             raise DnabertError(f"--window {given} is shorter than one {config.k}-mer")
@@ -114,7 +117,7 @@ def gate_window(config: NetworkConfig, given: int | None = None) -> int:
         return config.block.window
     if config.head == "xl-concat":
         return PIECE * config.split + config.k - 1
-    return 2 * PIECE + config.k - 1 if config.head == "xl-rnn" else 101
+    return 2 * PIECE + config.k - 1 if config.head.startswith("xl-") else 101
 
 
 def has_scores(config: NetworkConfig) -> bool:

@@ -19,7 +19,7 @@ from ..engine.meter import Meter
 from ..engine.model import Model, load
 from ..errors import BackendUnavailable, DnabertError
 from ..io.atomic import writing
-from ..nn.backends import PRECISIONS, choose
+from ..nn.backends import available
 from ..seq.types import F32
 from .gate import (
     COUNT,
@@ -51,6 +51,7 @@ AUTO = "auto"
 WORTH = 2000
 """Records from which a run repays a check."""
 
+_TOO_FEW = "too few variants to repay a check"
 _TOKENS = 60_000  # what a check in passing reads at most in each precision, about the work of 300 variants
 _FEWEST = 48
 
@@ -124,8 +125,8 @@ def resolve_precision(
     """The model in the precision of the run, and why; `loaded` is what `load_first` gave for `model`.
 
     A name passes through. For "auto" it is the fastest precision that a check has passed: a remembered verdict of this
-    network, device and versions, else a check made now and remembered. A run that expects fewer than `WORTH` variants
-    (None: nobody knows) makes none and takes fp32.
+    network, device and versions, else a check made now and remembered. A run that expects fewer than `WORTH` records,
+    or knows of none (None), makes no check and takes fp32.
     """
     network = loaded.hash()
     if precision != AUTO:
@@ -142,10 +143,10 @@ def resolve_precision(
     first_passed = next((name for name in faster if name in known and known[name].passed), None)
     if first_passed is not None:
         open_ones = [name for name in open_ones if faster.index(name) < faster.index(first_passed)]
-    if open_ones and expected is not None and expected < WORTH:
+    if open_ones and (expected is None or expected < WORTH):
         if first_passed is None:
-            reason = f"fp32: too few variants to repay a check; `dnabert-fast check {model}` makes one once"
-            return loaded, Choice("fp32", reason, network)
+            why = "nobody knows whether a pipe repays a check" if expected is None else _TOO_FEW
+            return loaded, Choice("fp32", f"fp32: {why}; `dnabert-fast check {model}` makes one once", network)
     elif open_ones:
         made = _check(loaded, model, device, open_ones, here, progress)
         notes = remember(network, made)
@@ -158,18 +159,6 @@ def resolve_precision(
             return chosen, Choice(name, str(verdict), network, verdict.exceptions, notes)
     told = "; ".join(str(known[name]) for name in faster if name in known)
     return loaded, Choice("fp32", f"fp32: {told}", network, notes=notes)
-
-
-def available(device: str) -> dict[str, str | None]:
-    """For every precision None if the device has it, else why not; fastest first, fp32 last."""
-    found: dict[str, str | None] = {}
-    for name in reversed(PRECISIONS):
-        try:
-            choose("auto", device, name)
-            found[name] = None
-        except BackendUnavailable as why_not:
-            found[name] = str(why_not)
-    return found
 
 
 def _faster(device: str) -> list[str]:

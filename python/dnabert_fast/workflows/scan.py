@@ -15,8 +15,7 @@ import numpy as np
 
 from ..analysis.scan import CallMerger, ScanSummary, ScanUnit, plan_scan
 from ..analysis.scan import scan as scan_units
-from ..engine.model import load
-from ..errors import FormatError
+from ..errors import DnabertError, FormatError
 from ..io import TABLES, TRACKS, ends_with, open_table, open_track
 from ..io.bed import BedSink
 from ..io.bgzf import TabixColumns
@@ -24,6 +23,7 @@ from ..io.columns import repeated
 from ..seq.aliases import AliasTable
 from ..seq.genome import Genome
 from .common import check_outputs, read_regions, window_length, write_summary
+from .precision import load_first, resolve_precision
 from .progress import Progress, silent
 
 __all__ = ["scan"]
@@ -42,7 +42,7 @@ def scan(
     strand: str = "+",
     regions: str | Path | None = None,
     calls: str | Path | None = None,
-    threshold: float = 0.5,
+    threshold: float | None = None,
     max_n: float = 0.5,
     class_name: str | None = None,
     precision: str = "fp32",
@@ -56,21 +56,30 @@ def scan(
     genome: FASTA (plain, gzip, BGZF, "-") or 2bit. Windows start every `stride` bases of each contig (or merged region
     of the BED file `regions`) and lie wholly inside; those with more than `max_n` of their bases unknown are left out
     and counted. The track is the mean over the windows that cover a base. `calls` writes merged windows of a score of
-    at least `threshold` as BED. Returns the facts of the run, also written to `summary` as JSON.
+    at least `threshold` (0.5) as BED. `precision` "auto" is the fastest that has passed a check on this model and
+    device. Returns the facts of the run, also written to `summary` as JSON.
     """
     began = time.monotonic()
+    if threshold is not None and calls is None:
+        raise DnabertError(f"--threshold {threshold:g} is that of calls; give --calls FILE.bed too")
     check_outputs([genome, regions], {"--output": output, "--calls": calls, "--summary": summary})
-    loaded = load(model, device=device, precision=precision, threads=threads, strand=strand)
+    loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
     readout = loaded.readout(class_name)
     window = window_length(window, loaded.block.window if loaded.block else None, loaded.k)
     counts = ScanSummary()
     with ExitStack() as stack:
         opened = stack.enter_context(Genome.open(genome))
-        chosen = None if regions is None else read_regions(regions, opened, AliasTable())
-        plan = plan_scan(opened, window, stride, chosen, counts)
+        bounds = None if regions is None else read_regions(regions, opened, AliasTable())
+        plan = plan_scan(opened, window, stride, bounds, counts)
         writers = [_output(stack, output, opened, window, strand)]
-        writers += [] if calls is None else [_calls(stack, calls, opened, window, threshold)]
-        advance = progress("scanning", "bases", sum(s.end - s.start for s in plan))
+        writers += (
+            [] if calls is None else [_calls(stack, calls, opened, window, 0.5 if threshold is None else threshold)]
+        )
+        bases = sum(s.end - s.start for s in plan)
+        loaded, choice = resolve_precision(
+            loaded, model, precision, device=device, expected=bases / stride, progress=progress
+        )
+        advance = progress("scanning", "bases", bases)
         scan_units(
             loaded,
             opened,
@@ -85,19 +94,25 @@ def scan(
         )
     facts = {
         "verb": "scan",
-        "model": loaded.hash(),
+        "model": choice.network,
         "window": window,
         "stride": stride,
         "strand": strand,
         "class": readout.label,
-        "precision": precision,
+        **choice.facts(),
         **asdict(counts),
-        "notes": list(opened.notes),
+        "notes": [*opened.notes, *_nothing_scored(counts, max_n), *choice.notes],
         "seconds": round(time.monotonic() - began, 3),
         "output": str(output),
     }
     write_summary(summary, facts)
     return facts
+
+
+def _nothing_scored(counts: ScanSummary, max_n: float) -> list[str]:
+    if counts.windows or not counts.left_out_n:
+        return []
+    return [f"no window was scored: in every one more than {max_n:g} of the bases are unknown (--max-n)"]
 
 
 def _together(writers: Sequence[Callable[[ScanUnit], None]]) -> Callable[[ScanUnit], None]:

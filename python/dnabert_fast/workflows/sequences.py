@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..analysis.sequences import embed_sequences, predict_sequences
-from ..engine.model import Model, load
+from ..engine.model import Model
 from ..errors import DnabertError, FormatError
 from ..io import ends_with, open_table
 from ..io.columns import packed
@@ -20,11 +21,14 @@ from ..io.sequences import SequenceUnit, sequence_units
 from ..io.text import open_text
 from ..seq.batch import kmer_ids
 from ..seq.types import F32
-from ..seq.vocab import Vocabulary
+from ..seq.vocab import UNK, Vocabulary
 from .common import check_outputs, write_summary
+from .precision import Choice, load_first, resolve_precision
 from .progress import Progress, silent
 
 __all__ = ["embed", "predict", "tokenize"]
+
+_NAMED = 5  # names that a note gives
 
 
 def predict(
@@ -46,7 +50,7 @@ def predict(
     """
     began = time.monotonic()
     check_outputs([sequences], {"--output": output, "--summary": summary})
-    loaded = load(model, device=device, precision=precision, threads=threads, strand=strand)
+    loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
     loaded.need_head()
     regression = loaded.network.config.regression
     columns = [("name", "str"), ("length", "int")]
@@ -54,8 +58,11 @@ def predict(
     columns += [] if regression else [("predicted", "str")]
     with ExitStack() as stack:
         table = stack.enter_context(open_table(output, columns))
+        loaded, choice = resolve_precision(loaded, model, precision, device=device, expected=inf, progress=progress)
+        unread = _Unread(loaded.k)
 
         def write(unit: SequenceUnit, answers: F32) -> None:
+            unread.look(unit)
             rows = [packed(unit.names), unit.windows.lengths, *np.ascontiguousarray(answers.T)]
             if not regression:
                 rows.append(packed([loaded.labels[i] if i >= 0 else "." for i in _likeliest(answers)]))
@@ -63,7 +70,7 @@ def predict(
 
         counter = _Counter(progress("predicting", "sequences", None))
         short = predict_sequences(loaded, sequence_units(sequences), write, counter)
-    return _facts("predict", loaded, output, counter.done, short, began, summary, precision)
+    return _facts("predict", loaded, output, counter.done, short, unread, choice, began, summary)
 
 
 def embed(
@@ -87,12 +94,20 @@ def embed(
         raise DnabertError(f"--pooling {pooling}: choose mean or cls")
     began = time.monotonic()
     check_outputs([sequences], {"--output": output, "--summary": summary})
-    loaded = load(model, device=device, precision=precision, threads=threads, strand=strand)
+    loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
     with ExitStack() as stack:
         write = _embedding_writer(stack, output, loaded.network.config.encoder.hidden_size)
+        loaded, choice = resolve_precision(loaded, model, precision, device=device, expected=inf, progress=progress)
+        unread = _Unread(loaded.k)
+
+        def look_and_write(unit: SequenceUnit, vectors: F32) -> None:
+            unread.look(unit)
+            write(unit, vectors)
+
         counter = _Counter(progress("embedding", "sequences", None))
-        short = embed_sequences(loaded, sequence_units(sequences), write, pooling, counter)
-    return _facts("embed", loaded, output, counter.done, short, began, summary, precision) | {"pooling": pooling}
+        short = embed_sequences(loaded, sequence_units(sequences), look_and_write, pooling, counter)
+    facts = _facts("embed", loaded, output, counter.done, short, unread, choice, began, summary)
+    return facts | {"pooling": pooling}
 
 
 def tokenize(
@@ -130,6 +145,37 @@ class _Counter:
         self._advance(done)
 
 
+class _Unread:
+    """Counts the sequences in which no k-mer is of A, C, G and T alone, so that the model sees nothing but [UNK]."""
+
+    def __init__(self, k: int) -> None:
+        self.count = 0
+        self._k = k
+        self._names: list[str] = []
+
+    def look(self, unit: SequenceUnit) -> None:
+        windows = unit.windows
+        starts = windows.offsets[:-1]
+        ends = windows.offsets[1:] - self._k + 1
+        read = np.zeros(len(windows.bases) + 1, np.int64)
+        if len(windows.bases) >= self._k:
+            known = kmer_ids(windows.bases, self._k) != UNK
+            np.cumsum(known, out=read[1 : len(known) + 1])
+        long = ends > starts
+        rows = np.flatnonzero(long)[read[ends[long]] == read[starts[long]]].tolist()
+        self.count += len(rows)
+        self._names += [unit.names[row] for row in rows[: _NAMED - len(self._names)]]
+
+    def notes(self) -> list[str]:
+        if not self.count:
+            return []
+        more = f" and {self.count - len(self._names):,} more" if self.count > len(self._names) else ""
+        return [
+            f"{self.count:,} sequences hold no {self._k}-mer of A, C, G and T, so their answers say nothing: "
+            f"{', '.join(self._names)}{more}"
+        ]
+
+
 def _likeliest(answers: F32) -> list[int]:
     """The column of the highest probability of each row, -1 where a row has no answer."""
     missing = np.isnan(answers[:, 0])
@@ -154,17 +200,20 @@ def _facts(
     output: str | Path,
     sequences: int,
     too_short: int,
+    unread: _Unread,
+    choice: Choice,
     began: float,
     summary: str | Path | None,
-    precision: str,
 ) -> dict[str, Any]:
     facts = {
         "verb": verb,
-        "model": model.hash(),
+        "model": choice.network,
         "strand": model.strand,
-        "precision": precision,
+        **choice.facts(),
         "sequences": sequences,
         "shorter_than_k": too_short,
+        "without_known_kmer": unread.count,
+        "notes": [*unread.notes(), *choice.notes],
         "seconds": round(time.monotonic() - began, 3),
         "output": str(output),
     }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,19 @@ import numpy as np
 
 from .. import __version__
 from ..analysis.variants import UNIT_RECORDS, ScoredUnit, VariantOptions, VariantSummary, score_variants
-from ..engine.model import Model, load
+from ..engine.model import Model
 from ..errors import DnabertError, FormatError
 from ..io import TABLES, VARIANTS, ends_with, open_table
+from ..io.atomic import writing
 from ..io.vcf import VcfSink, VcfSource, header_lines
 from ..seq.aliases import AliasTable, refused, resolve
 from ..seq.batch import Windows
 from ..seq.genome import Genome
 from ..seq.types import F32
-from ..seq.variants import FLAG_NAMES
+from ..seq.variants import FLAG_NAMES, Flag, Regions
 from ..seq.vcf_text import Records, splice
 from .common import check_outputs, read_regions, window_length, write_summary
+from .precision import AUTO, Choice, load_first, resolve_precision
 from .progress import Follow, Progress, silent
 
 __all__ = ["variants"]
@@ -52,7 +55,7 @@ def variants(
     normalize: bool = False,
     alias: str | Path | None = None,
     overwrite: bool = False,
-    precision: str = "fp32",
+    precision: str = AUTO,
     device: str = "auto",
     threads: int | None = None,
     summary: str | Path | None = None,
@@ -64,14 +67,15 @@ def variants(
     (BGZF with index), .vcf, .bcf, "-" (VCF on standard output), or a table of alleles: .tsv, .tsv.gz, .parquet.
     `windows` is "centred" (the first changed base stands at window // 2) or a BED file whose regions are the windows.
     Every record comes out in order, unchanged but for INFO; an allele without a score has "." and its reasons in
-    DNABERT_FLAG. Returns the facts of the run, also written to `summary` as JSON.
+    DNABERT_FLAG. `precision` "auto" is the fastest that has passed a check on this model and device, fp32 for short
+    inputs that no check was made for. Returns the facts of the run, also written to `summary` as JSON.
     """
     began = time.monotonic()
     if ref_mismatch not in _MISMATCHES:
         raise DnabertError(f"--ref-mismatch {ref_mismatch}: choose one of {', '.join(_MISMATCHES)}")
     check_outputs([vcf, genome, windows, alias], {"--output": output, "--summary": summary})
     prefix, folder = _named(model)
-    loaded = load(folder, device=device, precision=precision, threads=threads, strand=strand)
+    loaded = load_first(folder, precision, device=device, threads=threads, strand=strand)
     readout = loaded.readout(class_name)
     block = loaded.block
     centred = str(windows) == "centred"
@@ -87,23 +91,34 @@ def variants(
         regions = None if centred else read_regions(windows, opened, aliases, loaded.k)
         options = VariantOptions(readout, length, regions, normalize, ref_mismatch)
         source = VcfSource(vcf, UNIT_RECORDS)
-        settings = _settings(loaded, options, opened, aliases, precision)
-        out = _Output(stack, output, source, prefix, readout.regression, settings, overwrite)
-        follow = Follow(progress("scoring", "records", None))
         contigs: dict[str, None] = {}
 
-        def contig_of(names: list[str]) -> tuple[list[int], dict[str, str]]:
+        def contig_of(names: Sequence[str]) -> tuple[list[int], dict[str, str]]:
             contigs.update(dict.fromkeys(names))
             return resolve(names, opened, aliases)
 
-        units = _followed(source, follow)
-        score_variants(loaded, opened, units, contig_of, out.write, options, counts, progress=follow)
+        units = _with_shares(source)
+        expected = None
+        if precision == AUTO and Path(vcf).is_file():  # a pipe may keep this thread, where Ctrl-C arrives, waiting
+            first = list(islice(units, 1))
+            expected = _expected(first, lambda names: contig_of(names)[0], regions)
+            units = chain(first, units)
+            _try_to_write(output)
+        loaded, choice = resolve_precision(
+            loaded, folder, precision, device=device, expected=expected, progress=progress
+        )
+        settings = _settings(loaded, options, opened, aliases, choice)
+        out = _Output(stack, output, source, prefix, readout.regression, settings, overwrite)
+        follow = Follow(progress("scoring", "records", None))
+        units_followed = _followed(units, follow)
+        score_variants(loaded, opened, units_followed, contig_of, out.write, options, counts, progress=follow)
         notes = [*opened.notes, *source.header.repairs, *refused(list(contigs), opened, aliases).values()]
         notes += _window_notes(loaded, length)
-    notes += out.notes()
+    notes += [*_other_assembly(counts), *out.notes(), *choice.notes]
     facts = {
         "verb": "variants",
         **settings,
+        **choice.facts(),
         **counts.facts(),
         "notes": notes,
         "seconds": round(time.monotonic() - began, 3),
@@ -114,12 +129,12 @@ def variants(
 
 
 def _settings(
-    model: Model, options: VariantOptions, genome: Genome, aliases: AliasTable, precision: str
+    model: Model, options: VariantOptions, genome: Genome, aliases: AliasTable, choice: Choice
 ) -> dict[str, Any]:
     """What changes the results of a run, for its header line and summary."""
     regions = options.regions
     return {
-        "model": model.hash(),
+        "model": choice.network,
         "windows": "centred" if regions is None else f"{len(regions.start)} regions {regions.hash(genome.names)}",
         "window": options.window,
         "strand": model.strand,
@@ -127,14 +142,58 @@ def _settings(
         "normalize": options.normalize,
         "ref_mismatch": options.ref_mismatch,
         "alias": aliases.hash(),
-        "precision": precision,
+        "precision": choice.precision,
     }
 
 
-def _followed(source: VcfSource, follow: Follow) -> Iterator[Records]:
+def _with_shares(source: VcfSource) -> Iterator[tuple[Records, float | None]]:
+    """The units of a file, each with the share of the file that has been read with it."""
     for records in source:
-        follow.unit(len(records), source.share)
+        yield records, source.share
+
+
+def _followed(units: Iterator[tuple[Records, float | None]], follow: Follow) -> Iterator[Records]:
+    for records, share in units:
+        follow.unit(len(records), share)
         yield records
+
+
+def _try_to_write(output: str | Path) -> None:
+    """Refuse an output that cannot be made before a check is spent on it; what is left is refused where it is made."""
+    with suppress(OSError):
+        if str(output) != "-":
+            with writing(output):
+                pass
+
+
+def _expected(
+    first: Sequence[tuple[Records, float | None]],
+    contig_of: Callable[[Sequence[str]], Sequence[int]],
+    regions: Regions | None,
+) -> float | None:
+    """About how many records of a file stand in a window, judged by its first unit; None where nobody knows."""
+    if not first:
+        return 0
+    records, share = first[0]
+    names, name_of_record = records.contigs()
+    contig = np.array(contig_of(names), np.int32)[name_of_record]
+    inside = contig >= 0
+    if regions is not None:
+        inside &= regions.nearest(contig, records.position - 1) >= 0
+    placed = int(np.count_nonzero(inside))
+    if share:
+        return placed / share
+    return placed if len(records) < UNIT_RECORDS else None
+
+
+def _other_assembly(counts: VariantSummary) -> list[str]:
+    """A warning where no allele has a score because the genome has none of the contigs or none of the REFs."""
+    wrong = (Flag.NO_CONTIG, Flag.OUT_OF_CONTIG, Flag.REF_MISMATCH)
+    right = (Flag.OUTSIDE, Flag.LONG_ALLELE)  # of these the REF is the genome's
+    there = [any(str(flag.name) in counts.reasons for flag in flags) for flags in (wrong, right)]
+    if counts.scored or there != [True, False]:
+        return []
+    return ["no allele was scored: is GENOME the assembly of VCF?"]
 
 
 def _named(model: str) -> tuple[str, str]:
