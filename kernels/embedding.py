@@ -24,8 +24,9 @@ Tables = tuple[Tensor, Tensor, Tensor]
 Norm = tuple[Tensor, Tensor]
 State = tuple[Tensor, Tensor, Tensor | None]
 
-# Backward holds twice as many rows' values at a time as forward, so its tiles are half as large.
-BACKWARD = 2048
+# Elements of a tile: forward waits for ids before it can load rows, so it takes many at a time; backward holds the most
+# values of each and spills registers on 100 with more than one row.
+FORWARD, BACKWARD = 4096, 1024
 CODES = 1024  # letters or tokens of a program that makes nothing but codes or ids of them
 
 
@@ -160,7 +161,7 @@ def _run(
     written: tuple[Tensor | None, ...],
     eps: float,
 ) -> None:
-    plan = tile(weights[0].shape[1])
+    plan = tile(weights[0].shape[1], FORWARD)
     origin = {"ids": None, "codes": None, "starts": None, "reverse": None, "K": 0, **given}
     grid = (len(cu_seqlens) - 1, triton.cdiv(max_len, plan.rows))
     _forward[grid](
@@ -319,11 +320,11 @@ def _backward(
         kinds = tl.zeros_like(place)
         if types is not None:
             kinds = tl.load(types + row, mask=row_inside, other=0).to(tl.int32)
+        upstream = tl.load(dout + at, mask=inside, other=0.0).to(tl.float32)
         h = _row_sum(token, place, kinds, word, position, kind, column, inside, H)
         centre = tl.load(mean + row, mask=row_inside, other=0.0)
         spread = tl.load(rstd + row, mask=row_inside, other=0.0)
         normal = (h - centre[:, None]) * spread[:, None]
-        upstream = tl.load(dout + at, mask=inside, other=0.0).to(tl.float32)
         dweight += tl.sum(upstream * normal, 0)
         dbias += tl.sum(upstream, 0)
         tl.store(dh + at, norm_gradient(normal, upstream, w, inside, spread, H), mask=inside)
@@ -364,11 +365,11 @@ def ahead(arch: int) -> list[Ahead]:
         states += [{"stream": stream, "operand": fp8, "scale": fp32} for stream in (fp32, bf16)]
     found = []
     for state in states:
-        found.append(compiled(_forward, tile(768), {**base, **pieces, **state}, K=6))
-        found.append(compiled(_forward, tile(768), {**base, "ids": u16, **state}, K=0))
+        found.append(compiled(_forward, tile(768, FORWARD), {**base, **pieces, **state}, K=6))
+        found.append(compiled(_forward, tile(768, FORWARD), {**base, "ids": u16, **state}, K=0))
     for dtype in (fp32, bf16):
         types: dict[str, torch.dtype] = {**base, **saved, "ids": i64, "types": i64, "stream": dtype}
-        found.append(compiled(_forward, tile(768), types, K=0))
+        found.append(compiled(_forward, tile(768, FORWARD), types, K=0))
         types.update(dout=dtype, dh=fp32, parts=fp32)
         found.append(compiled(_backward, tile(768, BACKWARD), types))
     line = Tile(1, CODES, CODES, 4)

@@ -17,9 +17,6 @@ from .rows import GROUPS, compiled, dense, moments, norm_gradient, store_state, 
 
 __all__ = ["ahead", "norm_step", "residual_layer_norm"]
 
-# Backward holds twice as many rows' values at a time as forward, so its tiles are half as large.
-BACKWARD = 2048
-
 
 def residual_layer_norm(
     x: Tensor, residual: Tensor, weight: Tensor, bias: Tensor, eps: float, dropout: float = 0.0
@@ -95,7 +92,7 @@ class _ResidualLayerNorm(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None, None]:
         x, residual, weight, mean, rstd = ctx.saved_tensors
         tokens, hidden = x.shape
-        plan = tile(hidden, BACKWARD)
+        plan = tile(hidden)
         groups = min(GROUPS, triton.cdiv(tokens, plan.rows))
         parts = torch.empty(2, groups, hidden, dtype=torch.float32, device=x.device)
         dresidual = torch.empty_like(residual)
@@ -222,7 +219,7 @@ def ahead(arch: int) -> list[Ahead]:
         for dropout in (False, True):
             found.append(compiled(_forward, tile(768), types, DROPOUT=dropout))
             apart = {"dx": x} if dropout or x is not stream else {}
-            found.append(compiled(_backward, tile(768, BACKWARD), {**types, **apart}, DROPOUT=dropout))
+            found.append(compiled(_backward, tile(768), {**types, **apart}, DROPOUT=dropout))
         seconds = [{} if x is stream else {"operand": x}]
         if arch >= 89 and x is bf16:
             seconds.append({"operand": fp8, "scale": fp32})

@@ -49,7 +49,7 @@ class Tile:
         return {"H": self.width, "BLOCK": self.block, "ROWS": self.rows}
 
 
-def tile(width: int, elements: int = 4096) -> Tile:
+def tile(width: int, elements: int = 2048) -> Tile:
     """A tile of about `elements` elements: enough loads in flight to be bound by memory, few enough for registers."""
     block = max(16, triton.next_power_of_2(width))
     return Tile(width, block, max(1, min(64, elements // block)), 8 if block > 2048 else 4)
