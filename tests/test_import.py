@@ -40,3 +40,15 @@ def test_seq_and_io_load_no_torch() -> None:
 
 def test_the_check_sees_what_is_loaded() -> None:
     assert "torch" in loaded_after("import torch")
+
+
+def test_processors_need_no_triton() -> None:
+    """The package imports, loads the shipped model and predicts where `import triton` fails."""
+    code = """
+sys.modules["triton"] = None  # makes any import of it raise ImportError
+import dnabert_fast
+scores = dnabert_fast.load("demo", device="cpu").predict(["ACGT" * 75, "TATAAAGC" * 40])
+assert scores.shape == (2, 2) and abs(scores.sum(1) - 1).max() < 1e-6, scores
+del sys.modules["triton"]
+"""
+    assert "triton" not in loaded_after(code)
