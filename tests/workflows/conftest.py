@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from oracle import variants as oracle
+from oracle.machine import Machine, machine_with
 
 torch.set_num_threads(1)
 
@@ -69,3 +70,9 @@ def real_grch38(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def chr20(grch38: Path) -> bytes:
     """The bases of GRCh38 chr20:1-4,000,000."""
     return oracle.contigs(grch38)["chr20"]
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Machine]:
+    """Puts a machine with lower precisions of a known noise in the place of this one."""
+    return machine_with(monkeypatch)

@@ -269,10 +269,10 @@ def compare(config: NetworkConfig, reference: F32, found: F32, column: int | Non
     scale = float(np.abs(reference).max(initial=0.0))
     if not has_scores(config):
         return Comparison(over_all.largest, scale, None, None, None)
-    columns = score_columns(config, reference, column)
-    ours, theirs = (scores(config, table, columns) for table in (found, reference))
-    n = len(reference) // 2
-    changed = [change(config, table[:n], table[n:]) for table in (theirs, ours)]
+    n, columns = len(reference) // 2, score_columns(config, reference, column)
+    with np.errstate(invalid="ignore"):  # what overflowed becomes NaN, which agrees with nothing
+        ours, theirs = (scores(config, table, columns) for table in (found, reference))
+        changed = [change(config, table[:n], table[n:]) for table in (theirs, ours)]
     same = None if config.regression else float(np.mean(reference.argmax(axis=1) == found.argmax(axis=1)))
     return Comparison(over_all.largest, scale, same, agreement(theirs, ours), agreement(*changed))
 

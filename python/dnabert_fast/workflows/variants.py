@@ -171,7 +171,10 @@ def _expected(
     contig_of: Callable[[Sequence[str]], Sequence[int]],
     regions: Regions | None,
 ) -> float | None:
-    """About how many records of a file stand in a window, judged by its first unit; None where nobody knows."""
+    """About how many records of a file stand in a window, judged by its first unit; None where nobody knows.
+
+    Too few rather than too many: a share counts what has been read ahead too.
+    """
     if not first:
         return 0
     records, share = first[0]
