@@ -216,7 +216,7 @@ def _sample_of(kept: KeptScores, network: str, genome: str | Path) -> Sample:
 
 
 def _notes(scored: bool, sample: Sample) -> list[str]:
-    notes = [f"{number:,} SNVs {reason} were left out" for reason, number in sample.skipped.items()]
+    notes = [f"SNVs left out, {reason}: {number:,}" for reason, number in sample.skipped.items()]
     if not scored:
         notes.append(
             "this model has no classification or regression head, so there are no scores: mean vectors are compared, "

@@ -171,8 +171,8 @@ class _Unread:
             return []
         more = f" and {self.count - len(self._names):,} more" if self.count > len(self._names) else ""
         return [
-            f"{self.count:,} sequences hold no {self._k}-mer of A, C, G and T, so their answers say nothing: "
-            f"{', '.join(self._names)}{more}"
+            f"sequences without one {self._k}-mer of A, C, G and T, whose answers say nothing: {self.count:,} "
+            f"({', '.join(self._names)}{more})"
         ]
 
 
