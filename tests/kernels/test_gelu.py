@@ -77,6 +77,16 @@ def test_step(tokens: int, width: int, dtype: torch.dtype, operand: torch.dtype,
     assert (distance <= exact.abs() * 0.0626 + scale.double()[:, None] * 2**-9).all()
 
 
+def test_rows_that_do_not_lie_side_by_side() -> None:
+    y, bias = both(20, 96, FP32)
+    leaves = [y[:, 48:].requires_grad_(), bias[:48].requires_grad_()]
+    upstream = torch.ones_like(bias[0]).expand(20, 48)
+    out = bias_gelu(*leaves)
+    expected = gradients(plainly, (y[:, 48:], bias[:48]), upstream)
+    torch.testing.assert_close([out, *torch.autograd.grad(out, leaves, upstream)], expected, atol=1e-5, rtol=1e-5)
+    assert torch.equal(gelu_step(y[:, 48:], bias[:48], FP32)[0], out)
+
+
 def test_no_tokens() -> None:
     found = gradients(bias_gelu, both(0, 48, FP32), draw(0, 48))
     assert found[0].shape == (0, 48)

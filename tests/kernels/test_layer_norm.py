@@ -86,6 +86,19 @@ def test_dropout_drops_the_same_in_both_directions(hidden: int, of_residual: tor
     assert not torch.equal(residual_layer_norm(*inputs, EPS, dropout), found[0])
 
 
+def test_rows_that_do_not_lie_side_by_side() -> None:
+    x, residual, weight, bias = arguments(20, 48, FP32, FP32)
+    wide = torch.cat([x, residual, x], 1)
+    inputs = wide[:, :48], wide[:, 48:96], weight, bias
+    upstream = torch.ones((), device=DEVICE).expand(20, 48)
+    found = [residual_layer_norm(*inputs, EPS, 0.0), *gradients(plainly, inputs, upstream)[1:]]
+    leaves = [x.detach().requires_grad_() for x in inputs]
+    out = residual_layer_norm(*leaves, EPS, 0.0)
+    torch.testing.assert_close([out, *torch.autograd.grad(out, leaves, upstream)], found, atol=1e-5, rtol=1e-5)
+    state = norm_step(inputs[0], None, inputs[1], weight, bias, EPS, FP32, FP32)[0]
+    assert torch.equal(state, out)
+
+
 def test_no_tokens() -> None:
     inputs = arguments(0, 48, FP32, FP32)
     found = gradients(lambda *x: residual_layer_norm(*x, EPS, 0.1), inputs, draw(0, 48))
