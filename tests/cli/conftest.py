@@ -27,7 +27,6 @@ class Ended(NamedTuple):
 
 
 Cli = Callable[..., Ended]
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "100"}
 
 
 def command(*words: object) -> list[str]:
@@ -67,7 +66,7 @@ def real() -> Callable[..., subprocess.CompletedProcess[bytes]]:
             command(*words),
             capture_output=True,
             check=False,
-            env=ENVIRONMENT | {"XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"]},
+            env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "100"},
             timeout=120,
             **({"input": b""} | given),
         )

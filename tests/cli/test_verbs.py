@@ -21,7 +21,11 @@ from oracle import scored
 Cli = Callable[..., tuple[int, str, str]]
 Real = Callable[..., "subprocess.CompletedProcess[bytes]"]
 STOPPED = b"stopped: nothing was left under the final name\n"
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def environment() -> dict[str, str]:
+    """That of the test, with its own cache folder, and one thread."""
+    return os.environ | {"OMP_NUM_THREADS": "1"}
 
 
 def command(*words: object) -> list[str]:
@@ -125,7 +129,7 @@ def test_a_reader_that_goes_away(vcf: Path, genome: Path, model: Path, tmp_path:
     lines = gzip.decompress(vcf.read_bytes()).splitlines(keepends=True)
     (tmp_path / "long.vcf").write_bytes(b"".join(lines[:3]) + b"".join(lines[3:]) * 2000)
     words = command("variants", tmp_path / "long.vcf", genome, "-m", model, "--window", 12, "-o", "-")
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT) as run:
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as run:
         assert run.stdout is not None
         assert run.stderr is not None
         assert run.stdout.readline() == b"##fileformat=VCFv4.2\n"
@@ -171,7 +175,7 @@ def start(model: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=ENVIRONMENT,
+                env=environment(),
             )
         )
         return running[-1]
