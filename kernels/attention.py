@@ -1,4 +1,4 @@
-"""Attention of packed pieces, differentiable: all tokens, or the wanted rows alone. The kernels are in files of their own.
+"""Attention of packed pieces, differentiable: all tokens, or the wanted rows alone. The kernels have their own files.
 
 Queries and keys have bounds of their own, so that one set of kernels serves both.
 """
@@ -31,7 +31,7 @@ def attention(qkv: Tensor, layout: Layout, heads: int, dropout: float) -> Tensor
     if torch.is_grad_enabled() and qkv.requires_grad:
         out: Tensor = _Attention.apply(qkv, layout, heads, dropout)
         return out
-    return attend(*qkv.chunk(3, dim=1), all_tokens(layout, heads, dropout), save=False)[0]
+    return attend(qkv.chunk(3, dim=1), all_tokens(layout, heads, dropout), save=False)[0]
 
 
 def attention_rows(query: Tensor, kv: Tensor, layout: Layout, heads: int, dropout: float) -> Tensor:
@@ -42,7 +42,7 @@ def attention_rows(query: Tensor, kv: Tensor, layout: Layout, heads: int, dropou
     if torch.is_grad_enabled() and (query.requires_grad or kv.requires_grad):
         out: Tensor = _AttentionRows.apply(query, kv, layout, heads, dropout)
         return out
-    return attend(query, *kv.chunk(2, dim=1), wanted_rows(layout, heads, dropout), save=False)[0]
+    return attend((query, *kv.chunk(2, dim=1)), wanted_rows(layout, heads, dropout), save=False)[0]
 
 
 def all_tokens(layout: Layout, heads: int, dropout: float) -> Spans:
@@ -64,15 +64,15 @@ class _Attention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, qkv: Tensor, layout: Layout, heads: int, dropout: float) -> Tensor:
         ctx.spans = all_tokens(layout, heads, dropout)
-        out, lse = attend(*qkv.chunk(3, dim=1), ctx.spans, save=True)
+        out, lse = attend(qkv.chunk(3, dim=1), ctx.spans, save=True)
         ctx.save_for_backward(qkv, out, lse)
         return out
 
     @staticmethod
-    def backward(ctx: Any, dout: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, dout: Tensor) -> tuple[Tensor, None, None, None]:
         qkv, out, lse = ctx.saved_tensors
         dqkv = torch.empty_like(qkv, memory_format=torch.contiguous_format)
-        attend_backward(*qkv.chunk(3, dim=1), out, lse, dout, *dqkv.chunk(3, dim=1), ctx.spans)
+        attend_backward(qkv.chunk(3, dim=1), out, lse, dout, dqkv.chunk(3, dim=1), ctx.spans)
         return dqkv, None, None, None
 
 
@@ -80,16 +80,16 @@ class _AttentionRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, kv: Tensor, layout: Layout, heads: int, dropout: float) -> Tensor:
         ctx.spans = wanted_rows(layout, heads, dropout)
-        out, lse = attend(query, *kv.chunk(2, dim=1), ctx.spans, save=True)
+        out, lse = attend((query, *kv.chunk(2, dim=1)), ctx.spans, save=True)
         ctx.save_for_backward(query, kv, out, lse)
         return out
 
     @staticmethod
-    def backward(ctx: Any, dout: Tensor) -> tuple[Tensor, Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, dout: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         query, kv, out, lse = ctx.saved_tensors
         dquery = torch.empty_like(query, memory_format=torch.contiguous_format)
         dkv = torch.empty_like(kv, memory_format=torch.contiguous_format)
-        attend_backward(query, *kv.chunk(2, dim=1), out, lse, dout, dquery, *dkv.chunk(2, dim=1), ctx.spans)
+        attend_backward((query, *kv.chunk(2, dim=1)), out, lse, dout, (dquery, *dkv.chunk(2, dim=1)), ctx.spans)
         return dquery, dkv, None, None, None
 
 

@@ -7,6 +7,8 @@ Both compute the weights again from the scores and the saved logarithms; dropped
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import triton
 import triton.language as tl
@@ -20,18 +22,11 @@ __all__ = ["ahead", "attend_backward"]
 
 
 def attend_backward(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    out: Tensor,
-    lse: Tensor,
-    dout: Tensor,
-    dquery: Tensor,
-    dkey: Tensor,
-    dvalue: Tensor,
-    spans: Spans,
+    parts: Sequence[Tensor], out: Tensor, lse: Tensor, dout: Tensor, gradients: Sequence[Tensor], spans: Spans
 ) -> None:
-    """Writes dquery [R, H], dkey and dvalue [T, H] (rows may lie apart) of what `attend` made; dout is [R, H]."""
+    """Writes the gradients of `parts` (rows may lie apart) from what `attend` made of them; out and dout are [R, H]."""
+    query, key, value = parts
+    dquery, dkey, dvalue = gradients
     rows, hidden = query.shape
     dim = hidden // spans.heads
     assert dquery.stride(1) == dkey.stride(1) == dvalue.stride(1) == 1
@@ -51,7 +46,7 @@ def attend_backward(
     bounds = (spans.query_bounds, spans.key_bounds, rows)
     draw = (spans.seed, spans.limit, spans.keep)
 
-    plan = attention_launch("dquery", arch, query.dtype.itemsize, dim, spans.max_rows, spans.max_len)
+    plan = attention_launch("dquery", arch, query.dtype.itemsize, dim, *spans.most)
     blocks = triton.cdiv(spans.max_rows, plan.block_m)
     _dquery[(spans.pieces * blocks, spans.heads)](
         *(query, key, value, out, dout, lse, delta, dquery, *bounds, blocks, *draw),
@@ -61,7 +56,7 @@ def attend_backward(
         num_warps=plan.warps,
         num_stages=plan.stages,
     )
-    plan = attention_launch("dkey", arch, query.dtype.itemsize, dim, spans.max_rows, spans.max_len)
+    plan = attention_launch("dkey", arch, query.dtype.itemsize, dim, *spans.most)
     blocks = triton.cdiv(spans.max_len, plan.block_n)
     _dkey[(spans.pieces * blocks, spans.heads)](
         *(query, key, value, dout, lse, delta, dkey, dvalue, *bounds, blocks, *draw),
@@ -135,8 +130,8 @@ def _dquery(
     whole = keys // BLOCK_N * BLOCK_N
     for at in range(0, whole, BLOCK_N):
         dq = _add_dquery(
-            q, do, k + at * KEY_STRIDE, v + at * KEY_STRIDE, logs, sums, dq, at, keys, first + m, head, seed, limit, keep,
-            KEY_STRIDE, DIM, BLOCK_M, BLOCK_N, DROPOUT, False,
+            q, do, k + at * KEY_STRIDE, v + at * KEY_STRIDE, logs, sums, dq, at, keys, first + m, head, seed,
+            limit, keep, KEY_STRIDE, DIM, BLOCK_M, BLOCK_N, DROPOUT, False,
         )  # fmt: skip
     if whole < keys:
         dq = _add_dquery(

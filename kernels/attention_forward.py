@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,16 +43,22 @@ class Spans:
         return len(self.key_bounds) - 1
 
     @property
+    def most(self) -> tuple[int, int, bool]:
+        """What the launch depends on: queries and keys of a piece, and whether there is dropout."""
+        return self.max_rows, self.max_len, self.limit > 0
+
+    @property
     def keep(self) -> float:
         """What weights that stay are multiplied by."""
         return STEPS / (STEPS - self.limit)
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, spans: Spans, save: bool) -> tuple[Tensor, Tensor | None]:
-    """Queries [R, H] over keys and values [T, H] (rows may lie apart, key and value alike) to [R, H].
+def attend(parts: Sequence[Tensor], spans: Spans, save: bool) -> tuple[Tensor, Tensor | None]:
+    """Of `parts`, queries [R, H] over keys and values [T, H] (rows may lie apart, keys and values alike), to [R, H].
 
     With `save` also fp32 [heads, R]: the base-2 logarithm of each softmax's denominator, as backward needs it.
     """
+    query, key, value = parts
     rows, hidden = query.shape
     dim = hidden // spans.heads
     assert query.stride(1) == key.stride(1) == value.stride(1) == 1
@@ -59,7 +66,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, spans: Spans, save: bool) 
     out = torch.empty(rows, hidden, dtype=query.dtype, device=query.device)
     lse = torch.empty(spans.heads, rows, dtype=torch.float32, device=query.device) if save else None
     arch = arch_of(query.device)
-    plan = attention_launch("forward", arch, query.dtype.itemsize, dim, spans.max_rows, spans.max_len)
+    plan = attention_launch("forward", arch, query.dtype.itemsize, dim, *spans.most)
     blocks = triton.cdiv(spans.max_rows, plan.block_m)
     _forward[(spans.pieces * blocks, spans.heads)](
         *(query, key, value, out, lse, spans.query_bounds, spans.key_bounds, rows, blocks),
@@ -153,8 +160,8 @@ def _forward(
         )  # fmt: skip
     if whole < keys:
         acc, total, top = _take(
-            q, k + whole * KEY_STRIDE, v + whole * KEY_STRIDE, acc, total, top, whole, keys, first + m, head, seed, limit,
-            KEY_STRIDE, DIM, BLOCK_M, BLOCK_N, DROPOUT, True,
+            q, k + whole * KEY_STRIDE, v + whole * KEY_STRIDE, acc, total, top, whole, keys, first + m, head, seed,
+            limit, KEY_STRIDE, DIM, BLOCK_M, BLOCK_N, DROPOUT, True,
         )  # fmt: skip
     acc *= (keep / total)[:, None]
     out += first.to(tl.int64) * OUT_STRIDE + head * DIM
@@ -174,21 +181,24 @@ def compilations(name: str, kernel: Any, arch: int) -> list[Ahead]:
     Of a model of 12 heads. Without dropout the forward kernel is that of inference, which saves no logarithms.
     """
     found = []
-    for state, dim, plan in attention_entries(name, arch):
-        for dropout in (False, True):
-            given: dict[str, object] = {
-                **dict.fromkeys(("QUERY_STRIDE", "KEY_STRIDE", "DQUERY_STRIDE", "DKEY_STRIDE"), 36 * dim),
-                **{"OUT_STRIDE": 12 * dim, "DIM": dim, "DROPOUT": dropout},
-                **{"BLOCK_M": plan.block_m, "BLOCK_N": plan.block_n},
-            }
-            if not dropout and name == "forward":
-                given["lse"] = None
-            constexprs = {argument: given[argument] for argument in kernel.arg_names if argument in given}
-            signature = {
-                argument: _TYPES.get(argument, f"*{state}") for argument in kernel.arg_names if argument not in given
-            }
-            label = f"attention {name} {state} {dim} {plan}{' dropout' if dropout else ''}"
-            found.append(Ahead(kernel, label, signature, constexprs, plan.warps, plan.stages))
+    for state, dim, dropout, plan in attention_entries(name, arch):
+        given: dict[str, object] = {
+            **dict.fromkeys(("QUERY_STRIDE", "KEY_STRIDE", "DQUERY_STRIDE", "DKEY_STRIDE"), 36 * dim),
+            "OUT_STRIDE": 12 * dim,
+            "DIM": dim,
+            "BLOCK_M": plan.block_m,
+            "BLOCK_N": plan.block_n,
+            "DROPOUT": dropout,
+        }
+        if not dropout and name == "forward":
+            given["lse"] = None
+        constexprs = {argument: given[argument] for argument in kernel.arg_names if argument in given}
+        signature = {
+            argument: _TYPES.get(argument, f"*{state}") for argument in kernel.arg_names if argument not in given
+        }
+        tile = f"{plan.block_m} x {plan.block_n}, {plan.warps} warps, {plan.stages} stages"
+        label = f"attention {name} {state} {dim} {tile}{', dropout' if dropout else ''}"
+        found.append(Ahead(kernel, label, signature, constexprs, plan.warps, plan.stages))
     return found
 
 
