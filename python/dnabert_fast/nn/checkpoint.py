@@ -54,7 +54,7 @@ def read_network(
         network = Network(config, chosen, pooler=pooler, legacy_padding=legacy_padding, mlm_bias=mlm_bias)
     fused = fuse(state, network, str(path), other_heads=head is not None)
     network.load_state_dict(fused, assign=True)
-    return network.requires_grad_(True).eval()
+    return network.to(chosen.device).requires_grad_(True).eval()
 
 
 def _config(fields: dict[str, Any], state: dict[str, Tensor], path: Path, head: str | None) -> NetworkConfig:

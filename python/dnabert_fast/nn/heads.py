@@ -6,6 +6,7 @@ Long windows (DNABERT-XL) are several pieces; their pooled vectors are joined he
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.backends import cudnn
 
 from ..errors import DnabertError
 from .backends import MIN_ROWS, Backend
@@ -145,7 +147,9 @@ class Recurrent(Head):
 
     def _final(self, group: Tensor) -> Tensor:
         short = max(0, MIN_ROWS - len(group))
-        state = self.rnn(F.pad(group, (0, 0, 0, 0, 0, short)))[1]
+        # cuDNN would round products to TF32; torch's own recurrence is fp32, and fast enough for a few pieces.
+        with cudnn.flags(enabled=False) if group.is_cuda else nullcontext():
+            state = self.rnn(F.pad(group, (0, 0, 0, 0, 0, short)))[1]
         final: Tensor = state[0] if isinstance(state, tuple) else state
         return final.sum(0)[: len(group)]
 

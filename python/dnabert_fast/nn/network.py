@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import DnabertError
+from ..errors import BackendUnavailable, DnabertError
 from .backends import Backend, choose
 from .config import NetworkConfig
 from .encoder import Encoder
@@ -23,8 +23,9 @@ __all__ = ["Network", "build"]
 class Network(nn.Module):
     """Encoder and head on a backend.
 
-    With gradients off and in eval mode the cpu backend runs on prepacked weights in the backend's precision; they are
-    made at the first call and made again when a parameter has changed. Everything else runs in fp32 on the parameters.
+    With gradients off and in eval mode a backend runs on frozen weights in its precision; they are made at the first
+    call and made again when a parameter has changed. Everything else runs on the parameters, which are fp32 and on the
+    backend's device: in fp32 on processors, in the precision of the backend on GPUs (the head in fp32).
 
     `legacy_padding` (reference backend alone): pad each piece to this many tokens and let it attend to the padding as
     the original does since August 2021; for long windows a multiple of 512, whose unused pieces the head sees too.
@@ -43,6 +44,13 @@ class Network(nn.Module):
         super().__init__()
         if backend.name != "reference" and (legacy_padding is not None or mlm_bias != 1):
             raise DnabertError("legacy_padding and mlm_bias are quirks of the reference backend; ask for that one")
+        dimension = config.encoder.hidden_size // config.encoder.heads
+        if backend.dimensions and dimension not in backend.dimensions:
+            known = ", ".join(map(str, backend.dimensions))
+            raise BackendUnavailable(
+                f"backend {backend.name}: attention heads have {dimension} dimensions, but its kernels take {known}; "
+                "use --device cpu"
+            )
         self.config = config
         self.backend = backend
         self.legacy_padding = legacy_padding
@@ -55,10 +63,13 @@ class Network(nn.Module):
         return self._encoder().encode(self._padded(packed))
 
     def hidden_states(self, packed: Packed) -> list[Tensor]:
-        """The states [T, H] of all tokens after the embeddings and after each layer, on the parameters in fp32."""
+        """The states [T, H] of all tokens after the embeddings and after each layer, on the parameters."""
         padded = self._padded(packed.wanting("all"))
         states = self.encoder.hidden_states(padded)
-        return states if padded.rows is None else [state[torch.from_numpy(padded.rows)] for state in states]
+        if padded.rows is None:
+            return states
+        rows = torch.from_numpy(padded.rows).to(states[0].device)
+        return [state[rows] for state in states]
 
     def pieces(self, packed: Packed) -> Tensor:
         """The head's fp32 vector of each piece [m, D]."""
@@ -134,14 +145,19 @@ class Network(nn.Module):
         vector = self.head.pieces(self.encoder.encode(unused))
         index = np.full((len(counts), split), len(vectors))
         index[np.arange(split) < counts[:, None]] = np.arange(len(vectors))
-        return torch.cat([vectors, vector])[torch.from_numpy(index.ravel())], np.full(len(counts), split)
+        taken = torch.from_numpy(index.ravel()).to(vectors.device)
+        return torch.cat([vectors, vector])[taken], np.full(len(counts), split)
 
 
 @torch.inference_mode(False)  # the parameters must be fit for training wherever they are made
 def build(config: NetworkConfig, backend: Backend | None = None, *, seed: int, **options: Any) -> Network:
-    """A network with fresh weights: N(0, initializer_range), LayerNorms 1 and 0, biases 0, as BERT begins."""
+    """A network with fresh weights: N(0, initializer_range), LayerNorms 1 and 0, biases 0, as BERT begins.
+
+    They are drawn on the processor, so that a seed gives the same ones on every device.
+    """
+    backend = backend or choose()
     with torch.device("meta"):
-        network = Network(config, backend or choose(), **options)
+        network = Network(config, backend, **options)
     network.to_empty(device="cpu")
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -153,7 +169,7 @@ def build(config: NetworkConfig, backend: Backend | None = None, *, seed: int, *
                     parameter.normal_(0.0, config.encoder.initializer_range, generator=generator)
                 else:
                     parameter.fill_(1.0 if isinstance(module, nn.LayerNorm) and name == "weight" else 0.0)
-    return network
+    return network.to(backend.device)
 
 
 def _init_recurrent(name: str, parameter: Tensor, generator: torch.Generator) -> None:
