@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from dnabert_fast.engine.model import load
+from dnabert_fast.engine.runner import Runner
 from dnabert_fast.engine.workers import Workers
 
 
@@ -59,7 +60,7 @@ def test_the_number_of_threads_does_not_change_a_byte(make_model: Callable[..., 
     sequences = [bytes(rng.choice(list(b"ACGT"), rng.integers(20, 120)).tolist()) for _ in range(80)]
     one = model.predict(sequences)
     for threads in (2, 3):
-        many = replace(model, workers=Workers(threads))
+        many = replace(model, runner=Runner("cpu", threads))
         assert many.predict(sequences).tobytes() == one.tobytes()
         assert many.embed(sequences).tobytes() == model.embed(sequences).tobytes()
     torch.set_num_threads(1)

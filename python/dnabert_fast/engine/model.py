@@ -14,9 +14,11 @@ import torch
 from ..errors import DnabertError
 from ..nn.checkpoint import network_hash, read_network
 from ..nn.packed import Packed
-from ..seq.batch import Windows, cut, tokenize
-from ..seq.types import F32, I32, U8, Bool
-from .predict import MAX_TOKENS, Prepared, logits, pooled, prepare
+from ..nn.staging import free_bytes
+from ..seq.batch import Windows, cut, spans, tokenize, tokenize_spans
+from ..seq.types import F32, I32, I64, U8, Bool
+from .predict import MAX_TOKENS, Later, Prepared, batch_tokens, begin_logits, begin_pooled, prepare
+from .runner import Runner
 from .scores import Readout
 from .workers import Workers
 
@@ -43,7 +45,17 @@ class Model:
     name: str
     strand: str = "+"
     max_tokens: int = MAX_TOKENS
-    workers: Workers = field(default_factory=lambda: Workers(1), compare=False)
+    runner: Runner = field(default_factory=Runner, compare=False)
+
+    @property
+    def workers(self) -> Workers:
+        """The threads that run batches."""
+        return self.runner.workers
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What users should know of how the model has run so far, such as batches cut for want of memory."""
+        return self.runner.notes
 
     @property
     def k(self) -> int:
@@ -74,19 +86,53 @@ class Model:
 
         Windows of which `reverse` bool[n] is true lie on the other strand.
         """
-        backward = np.zeros(len(windows), np.bool_) if reverse is None else reverse
-        sides = {"+": (backward,), "-": (~backward,), "both": (backward, ~backward)}[self.strand]
-        return [prepare(tokenize(windows, self.k, side), len(windows)) for side in sides]
+        return [prepare(tokenize(windows, self.k, side), len(windows)) for side in self._sides(len(windows), reverse)]
+
+    def prepare_spans(self, bases: U8, starts: I64, ends: I64) -> list[Prepared]:
+        """As `prepare`, of windows bases[starts[i]:ends[i]] that overlap: a GPU is sent their bases once.
+
+        There, pieces are told apart by where they lie, on processors by content as ever.
+        """
+        make = spans if self.runner.staging.sends_bases else tokenize_spans
+        return [prepare(make(bases, starts, ends, side, self.k), len(starts)) for side in self._sides(len(starts))]
+
+    def _sides(self, n: int, reverse: Bool | None = None) -> tuple[Bool, ...]:
+        """Which of n windows are read backwards, for each strand."""
+        backward = np.zeros(n, np.bool_) if reverse is None else reverse
+        return {"+": (backward,), "-": (~backward,), "both": (backward, ~backward)}[self.strand]
 
     def logits(self, prepared: list[Prepared], tick: Callable[[float], None] | None = None) -> F32:
         """Logits float32 [n, C] of prepared windows; the mean of both strands where the model reads both.
 
         `tick` is called as the work goes on with the share done since the last call.
         """
-        found = [
-            logits(self.network, side, self.max_tokens, _part(tick, len(prepared)), self.workers) for side in prepared
+        return self.begin(prepared, tick)()
+
+    def vectors(self, prepared: list[Prepared], pooling: str, tick: Callable[[float], None] | None = None) -> F32:
+        """The vectors of `embed` for prepared windows; `tick` as in `logits`."""
+        return self.begin(prepared, tick, pooling)()
+
+    def begin(
+        self, prepared: list[Prepared], tick: Callable[[float], None] | None = None, pooling: str | None = None
+    ) -> Later:
+        """Ask for logits, or for vectors where a pooling is given; the call of what is returned waits for them.
+
+        On a GPU the work has only been queued when this returns, so that the next unit's can be queued behind it.
+        """
+        part = _part(tick, len(prepared))
+        rest = self.max_tokens, part, self.runner
+        sides = [
+            begin_logits(self.network, side, *rest)
+            if pooling is None
+            else begin_pooled(self.network, side, pooling, *rest)
+            for side in prepared
         ]
-        return found[0] if len(found) == 1 else (found[0] + found[1]) / np.float32(2)
+
+        def finish() -> F32:
+            found = [side() for side in sides]
+            return found[0] if len(found) == 1 else (found[0] + found[1]) / np.float32(2)
+
+        return finish
 
     def predict(self, sequences: Sequences) -> F32:
         """Probabilities float32 [n, C] of every class (or values [n, 1] of a regression), in the order given.
@@ -113,12 +159,6 @@ class Model:
         """
         parts = [self.vectors(self.prepare(windows), pooling) for windows in _units(sequences, self.k)]
         return np.concatenate(parts) if parts else np.empty((0, self.network.config.encoder.hidden_size), np.float32)
-
-    def vectors(self, prepared: list[Prepared], pooling: str, tick: Callable[[float], None] | None = None) -> F32:
-        """The vectors of `embed` for prepared windows; `tick` as in `logits`."""
-        part = _part(tick, len(prepared))
-        found = [pooled(self.network, side, pooling, self.max_tokens, part, self.workers) for side in prepared]
-        return found[0] if len(found) == 1 else (found[0] + found[1]) / np.float32(2)
 
     def encode(self, sequences: Sequences) -> Iterator[tuple[torch.Tensor, I32]]:
         """Hidden states of every token, a batch of up to `max_tokens` tokens at a time, pieces in order.
@@ -168,8 +208,13 @@ def load(
     shipped = _SHIPPED / str(model)
     folder = shipped if not Path(model).exists() and shipped.is_dir() else model
     network = read_network(folder, backend=backend, device=device, precision=precision)
-    cores = torch.get_num_threads() if network.backend.device == "cpu" else 1
-    return Model(network, Path(str(model)).name, workers=Workers(cores)).with_strand(strand)
+    at = network.backend.device
+    return Model(
+        network,
+        Path(str(model)).name,
+        max_tokens=batch_tokens(network, free_bytes(at)),
+        runner=Runner(at, torch.get_num_threads() if at == "cpu" else 1),
+    ).with_strand(strand)
 
 
 def _part(tick: Callable[[float], None] | None, parts: int) -> Callable[[float], None]:

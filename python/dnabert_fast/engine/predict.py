@@ -4,40 +4,72 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
 
-from ..nn.packed import Packed
-from ..seq.batch import Distinct, TokenBatch, cut, distinct
-from .workers import Workers
+from ..seq.batch import Distinct, SpanBatch, TokenBatch, distinct
+from .runner import Job, Runner
 
 if TYPE_CHECKING:
     from ..nn.network import Network
+    from ..nn.packed import Packed
     from ..seq.types import F32, I64
 
-__all__ = ["MAX_TOKENS", "Prepared", "logits", "pooled", "prepare"]
+__all__ = [
+    "MAX_TOKENS",
+    "Later",
+    "Prepared",
+    "batch_tokens",
+    "begin_logits",
+    "begin_pooled",
+    "logits",
+    "pooled",
+    "prepare",
+]
 
 MAX_TOKENS = 4096
-"""Tokens a batch holds at most: enough rows for a GEMM to run at full speed, few enough that the 110 M network's widest
-arrays are still reused by malloc. Twice as many were measured 6 to 10 % slower: each layer faults its pages in anew."""
+"""Tokens a batch holds at most on processors: enough rows for a GEMM to run at full speed, few enough that the 110 M
+network's widest arrays are still reused by malloc. Twice as many were measured 6 to 10 % slower: each layer faults its
+pages in anew."""
+
+_GPU_TOKENS = 65_536
+"""Tokens a batch holds at most on GPUs: some 20 ms of work for the 110 M network on the fastest, against which the
+launches of a batch and a last wave of tiles that fills half the chip are small."""
 
 _SMALLEST_GEMM = 16
 """Rows of the smallest matrix product: below it, libraries switch to other code and low bits change."""
 
-_ALONE = Workers(1)
+Later: TypeAlias = "Callable[[], F32]"
+"""An answer that has been asked for; the call waits for it."""
 
 
 def _silent(share: float) -> None:
     """Nobody asks how far it is."""
 
 
+def batch_tokens(network: Network, free: int | None) -> int:
+    """Tokens a batch holds at most on the network's device, of whose memory `free` bytes are to be had.
+
+    On a GPU the arrays of a batch take half of the free memory at most; the limit is a power of two, so that it does
+    not change with every byte that others use.
+    """
+    if network.backend.device == "cpu" or free is None:
+        return MAX_TOKENS
+    config = network.config.encoder
+    # In fp32, all at once: the state and its copies, queries, keys, values and context (8 H), the feed-forward's
+    # inner layer, and states and running sums in fp64 (4 H).
+    each = 4 * (12 * config.hidden_size + config.intermediate_size)
+    fitting = max(1, free // 2 // each)
+    return min(_GPU_TOKENS, max(config.max_positions, 1 << (fitting.bit_length() - 1)))
+
+
 @dataclass(frozen=True)
 class Prepared:
-    """The windows of a unit as tokens, with the pieces that differ; made by readers, consumed by `logits`."""
+    """The windows of a unit in pieces, with those that differ; made by readers, consumed by `logits`."""
 
-    batch: TokenBatch
+    batch: TokenBatch | SpanBatch
     distinct: Distinct
     n_windows: int
 
@@ -47,105 +79,117 @@ class Prepared:
         return np.bincount(self.batch.owner, minlength=self.n_windows).astype(np.int64)
 
 
-def prepare(batch: TokenBatch, n_windows: int) -> Prepared:
+def prepare(batch: TokenBatch | SpanBatch, n_windows: int) -> Prepared:
     """Find the pieces of a unit that differ, so that each is encoded once."""
     return Prepared(batch, distinct(batch), n_windows)
 
 
-@torch.inference_mode()
 def logits(
     network: Network,
     prepared: Prepared,
     max_tokens: int = MAX_TOKENS,
     tick: Callable[[float], None] = _silent,
-    workers: Workers = _ALONE,
+    runner: Runner | None = None,
 ) -> F32:
     """The logits of every window, float32 [n_windows, C]; windows equal in content get the same bytes.
 
     `tick` is called after each batch with its share of the work; the shares add up to 1.
     """
-    run = _Run(network, network.pieces, network.head.wants, max_tokens, tick, workers)
-    vectors = _piece_vectors(run, prepared)
-    counts = prepared.counts
-    starts = np.cumsum(counts) - counts
-    out: F32 | None = None
-    for count in np.unique(counts):
-        windows = np.flatnonzero(counts == count)
-        pieces = prepared.distinct.inverse[starts[windows][:, None] + np.arange(count)].astype(np.int64)
-        different, inverse = np.unique(pieces, axis=0, return_inverse=True)
-        found = _window_logits(network, vectors, different)
-        if out is None:
-            out = np.empty((prepared.n_windows, found.shape[1]), np.float32)
-        out[windows] = found[inverse.reshape(-1)]
-    assert out is not None
-    return out
+    return begin_logits(network, prepared, max_tokens, tick, runner)()
 
 
-@torch.inference_mode()
 def pooled(
     network: Network,
     prepared: Prepared,
     pooling: str,
     max_tokens: int = MAX_TOKENS,
     tick: Callable[[float], None] = _silent,
-    workers: Workers = _ALONE,
+    runner: Runner | None = None,
 ) -> F32:
     """One vector a window, float32 [n_windows, H]: the mean over its k-mers ("mean") or its [CLS] states ("cls").
 
     The mean weighs the pieces of a window by their k-mers; [CLS] and [SEP] are left out.
     """
+    return begin_pooled(network, prepared, pooling, max_tokens, tick, runner)()
+
+
+@torch.inference_mode()
+def begin_logits(
+    network: Network,
+    prepared: Prepared,
+    max_tokens: int = MAX_TOKENS,
+    tick: Callable[[float], None] = _silent,
+    runner: Runner | None = None,
+) -> Later:
+    """Ask the device for `logits`; it is waited for when they are wanted, and has the next unit's work by then."""
+    runner = _fit(network) if runner is None else runner
+    with runner.staging.scope():
+        job = Job(prepared.batch, prepared.distinct.first, network.pieces, network.head.wants, max_tokens, tick)
+        vectors, rows = _piece_vectors(network, runner, job)
+        counts = prepared.counts
+        starts = np.cumsum(counts) - counts
+        places: list[tuple[I64, I64]] = []
+        scores: list[torch.Tensor] = []
+        for count in np.unique(counts):
+            windows = np.flatnonzero(counts == count)
+            pieces = prepared.distinct.inverse[starts[windows][:, None] + np.arange(count)].astype(np.int64)
+            different, inverse = np.unique(pieces, axis=0, return_inverse=True)
+            scores.append(_window_logits(network, runner, vectors, rows[different]))
+            places.append((windows, inverse.reshape(-1)))
+        fetched = runner.staging.fetch(torch.cat(scores))
+    sizes = np.cumsum([len(part) for part in scores])[:-1]
+
+    def finish() -> F32:
+        table = fetched()
+        out: F32 = np.empty((prepared.n_windows, table.shape[1]), np.float32)
+        for (windows, inverse), found in zip(places, np.split(table, sizes), strict=True):
+            out[windows] = found[inverse]
+        return out
+
+    return finish
+
+
+@torch.inference_mode()
+def begin_pooled(
+    network: Network,
+    prepared: Prepared,
+    pooling: str,
+    max_tokens: int = MAX_TOKENS,
+    tick: Callable[[float], None] = _silent,
+    runner: Runner | None = None,
+) -> Later:
+    """Ask the device for `pooled`, as `begin_logits` does."""
     if pooling not in ("mean", "cls"):
         raise ValueError(f"pooling is 'mean' or 'cls', not {pooling!r}")
-    encode = network.encode if pooling == "cls" else lambda packed: _inner_sums(network, packed)
-    run = _Run(network, encode, "cls" if pooling == "cls" else "all", max_tokens, tick, workers)
-    vectors = _piece_vectors(run, prepared)
-    owner = torch.from_numpy(prepared.batch.owner.astype(np.int64))
-    pieces = vectors.cpu()[torch.from_numpy(prepared.distinct.inverse.astype(np.int64))].double()
-    sums = pieces.new_zeros(prepared.n_windows, pieces.shape[1]).index_add_(0, owner, pieces)
-    inner = prepared.batch.lengths - 2 if pooling == "mean" else np.ones(len(owner))
-    weights = np.bincount(prepared.batch.owner, weights=inner, minlength=prepared.n_windows)
-    result: F32 = (sums / torch.from_numpy(np.maximum(weights, 1.0))[:, None]).float().numpy()
-    return result
+    runner = _fit(network) if runner is None else runner
+    cls = pooling == "cls"
+    encode = network.encode if cls else lambda packed: _inner_sums(network, packed)
+    with runner.staging.scope():
+        job = Job(prepared.batch, prepared.distinct.first, encode, "cls" if cls else "all", max_tokens, tick)
+        vectors, rows = _piece_vectors(network, runner, job)
+        fetched = runner.staging.fetch(vectors)
+
+    def finish() -> F32:
+        owner = torch.from_numpy(prepared.batch.owner.astype(np.int64))
+        pieces = torch.from_numpy(fetched())[torch.from_numpy(rows[prepared.distinct.inverse])].double()
+        sums = pieces.new_zeros(prepared.n_windows, pieces.shape[1]).index_add_(0, owner, pieces)
+        inner = np.ones(len(owner)) if cls else prepared.batch.lengths - 2
+        weights = np.bincount(prepared.batch.owner, weights=inner, minlength=prepared.n_windows)
+        result: F32 = (sums / torch.from_numpy(np.maximum(weights, 1.0))[:, None]).float().numpy()
+        return result
+
+    return finish
 
 
-@dataclass(frozen=True)
-class _Run:
-    """How pieces become vectors: `encode` gives [m, D] of a pack whose `rows` are wanted."""
-
-    network: Network
-    encode: Callable[[Packed], torch.Tensor]
-    rows: Literal["cls", "all"]
-    max_tokens: int
-    tick: Callable[[float], None]
-    workers: Workers
+def _fit(network: Network) -> Runner:
+    """A runner for a caller who keeps none."""
+    return Runner(network.backend.device)
 
 
-def _piece_vectors(run: _Run, prepared: Prepared) -> torch.Tensor:
-    """The vector of every distinct piece, float32 [u, D], in the order of `prepared.distinct.first`.
-
-    Pieces are sorted by length and cut into batches of at most `max_tokens` tokens, so nothing is padded.
-    """
-    batch, first = prepared.batch, prepared.distinct.first
-    lengths = batch.lengths[first]
-    order = np.argsort(lengths, kind="stable")
-    parts = [order[part] for part in cut(lengths[order], run.max_tokens)]
-
-    def encoded(chosen: I64) -> torch.Tensor:
-        taken = batch.take(first[chosen])
-        device = run.network.backend.device
-        return run.encode(Packed.from_arrays(taken.ids, taken.cu_seqlens, device=device, rows=run.rows)).float()
-
-    if run.network.backend.frozen is not None:
-        run.network.prepare()  # once, before the workers ask for it
-    total = int(lengths.sum())
-    vectors: torch.Tensor | None = None
-    for chosen, found in zip(parts, run.workers.map(encoded, parts), strict=True):
-        if vectors is None:
-            vectors = found.new_empty(len(first), found.shape[1])
-        vectors[torch.from_numpy(chosen)] = found
-        run.tick(int(lengths[chosen].sum()) / total)
-    assert vectors is not None, "a unit has at least one window"
-    return vectors
+def _piece_vectors(network: Network, runner: Runner, job: Job) -> tuple[torch.Tensor, I64]:
+    if network.backend.frozen is not None:
+        network.prepare()  # once, before the workers ask for it
+    return runner.vectors(job)
 
 
 def _inner_sums(network: Network, packed: Packed) -> torch.Tensor:
@@ -156,11 +200,10 @@ def _inner_sums(network: Network, packed: Packed) -> torch.Tensor:
     return running[edges[1:] - 1] - running[edges[:-1] + 1]
 
 
-def _window_logits(network: Network, vectors: torch.Tensor, pieces: I64) -> F32:
-    """Logits of windows given as rows of piece numbers [n, count]; short lists are filled up to 16 rows."""
+def _window_logits(network: Network, runner: Runner, vectors: torch.Tensor, pieces: I64) -> torch.Tensor:
+    """Logits [n, C] of windows given as rows of their pieces [n, count]; short lists are filled up to 16 rows."""
     n, count = pieces.shape
     if n < _SMALLEST_GEMM:
         pieces = np.concatenate([pieces, np.repeat(pieces[-1:], _SMALLEST_GEMM - n, axis=0)])
-    gathered = vectors[torch.from_numpy(pieces.reshape(-1))]
-    scores: F32 = network.windows(gathered, np.full(len(pieces), count))[:n].float().cpu().numpy()
-    return scores
+    gathered = vectors[runner.staging.send(pieces.reshape(-1))]
+    return network.windows(gathered, np.full(len(pieces), count))[:n].float()

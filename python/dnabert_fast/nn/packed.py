@@ -81,6 +81,7 @@ class Packed:
     `lengths` int64 [m] and `max_len` are known on the host, so that no device is ever waited for. `rows` int64 [R],
     ascending host positions of the tokens whose state is wanted; None means all. `types` int64 [T] (None: all 0).
     `key_bias` fp32 [T] is added to attention scores, for the original's padding on the reference backend alone.
+    `placed`: rows int64 [R] and the rows of each piece int32 [m + 1] where they are on the device already.
     """
 
     ids: Tensor | None
@@ -91,6 +92,7 @@ class Packed:
     types: Tensor | None = None
     key_bias: Tensor | None = None
     bases: Bases | None = None
+    placed: tuple[Tensor, Tensor] | None = None
 
     @classmethod
     def from_arrays(
@@ -136,12 +138,15 @@ class Packed:
         if isinstance(rows, str):
             if rows not in ("cls", "all"):
                 raise ValueError(f"rows are cls, all, or an array of positions, not {rows}")
-            return replace(self, rows=self.bounds[:-1] if rows == "cls" else None)
+            first = self.bounds[:-1]
+            if rows == "cls" and self.rows is not None and np.array_equal(self.rows, first):
+                return self
+            return replace(self, rows=first if rows == "cls" else None, placed=None)
         wanted = np.asarray(rows, dtype=np.int64)
         total = int(self.lengths.sum())
         if not len(wanted) or wanted[0] < 0 or wanted[-1] >= total or (np.diff(wanted) <= 0).any():
             raise ValueError(f"rows must be ascending positions in 0 to {total - 1}, one at least")
-        return replace(self, rows=wanted)
+        return replace(self, rows=wanted, placed=None)
 
     def padded(self, length: int, pad: int = 0) -> Packed:
         """Each piece followed by `pad` ids up to `length` tokens, as the original's inputs are, in the same pack.
@@ -178,7 +183,8 @@ class Packed:
     def flat(self) -> Layout:
         """The pack as it came (made once)."""
         row_bounds = None if self.rows is None else np.searchsorted(self.rows, self.bounds)
-        return self._layout(self.ids, self.types, self.key_bias, self.lengths, self.rows, None, row_bounds, ())
+        tensors = self.ids, self.types, self.key_bias
+        return self._layout(*tensors, self.lengths, self.rows, None, row_bounds, (), self.placed)
 
     @cached_property
     def layout(self) -> Layout:
@@ -221,9 +227,12 @@ class Packed:
         restore: Tensor | None,
         row_bounds: I64 | None,
         groups: tuple[Group, ...],
+        placed: tuple[Tensor, Tensor] | None = None,
     ) -> Layout:
         device = self.cu_seqlens.device
         bounds = _bounds(lengths)
+        if placed is None and rows is not None and row_bounds is not None:
+            placed = torch.from_numpy(rows).to(device), torch.from_numpy(row_bounds.astype(np.int32)).to(device)
         return Layout(
             ids=ids,
             bases=self.bases,
@@ -235,8 +244,8 @@ class Packed:
             max_len=self.max_len,
             bounds=bounds.tolist(),
             groups=groups,
-            rows=None if rows is None else torch.from_numpy(rows).to(device),
-            row_bounds=None if row_bounds is None else torch.from_numpy(row_bounds.astype(np.int32)).to(device),
+            rows=None if placed is None else placed[0],
+            row_bounds=None if placed is None else placed[1],
             max_rows=self.max_len if row_bounds is None else int(np.diff(row_bounds).max()),
             restore=restore,
             key_bias=key_bias,

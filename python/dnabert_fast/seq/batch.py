@@ -15,12 +15,14 @@ from .types import I32, I64, U8, U16, Bool
 __all__ = [
     "PIECE",
     "Distinct",
+    "SpanBatch",
     "TokenBatch",
     "Windows",
     "cut",
     "distinct",
     "kmer_ids",
     "reverse_complement",
+    "spans",
     "tokenize",
     "tokenize_spans",
 ]
@@ -127,6 +129,50 @@ class TokenBatch:
         ids, cu_seqlens = _core.gather_rows(self.ids, self.cu_seqlens, which)
         return TokenBatch(ids, cu_seqlens, self.owner[which])
 
+    def tokens(self) -> TokenBatch:
+        """The batch itself; see `SpanBatch.tokens`."""
+        return self
+
+
+@dataclass(frozen=True)
+class SpanBatch:
+    """A TokenBatch whose ids are still to be made, by whoever has the bases: pieces that overlap share theirs.
+
+    bases u8[B]; starts i64[m]: where the bases of piece j begin; reverse bool[m]: whether they are read as the reverse
+    complement; cu_seqlens, owner and k as of the TokenBatch that `tokens` gives.
+    """
+
+    bases: U8
+    starts: I64
+    reverse: Bool
+    cu_seqlens: I32
+    owner: I32
+    k: int
+
+    @property
+    def lengths(self) -> I32:
+        """Tokens of each piece with [CLS] and [SEP], i32[m]."""
+        return np.diff(self.cu_seqlens)
+
+    def __len__(self) -> int:
+        return len(self.owner)
+
+    def take(self, pieces: I64 | I32) -> SpanBatch:
+        """These pieces, in the order given."""
+        cu_seqlens = _offsets(_i64(self.lengths[pieces])).astype(np.int32)
+        return SpanBatch(self.bases, self.starts[pieces], self.reverse[pieces], cu_seqlens, self.owner[pieces], self.k)
+
+    def tokens(self) -> TokenBatch:
+        """The pieces with their ids."""
+        kmers = self.lengths - 2
+        ends = self.starts + np.where(kmers > 0, kmers + self.k - 1, 0)
+        made = tokenize_spans(self.bases, self.starts, ends, self.reverse, self.k)
+        return TokenBatch(made.ids, made.cu_seqlens, self.owner)
+
+    def codes(self) -> U8:
+        """The bases as digits of k-mers, u8[B]: A, T, C, G in either case are 0 to 3, U is T, all else is 4."""
+        return _CODES[self.bases]
+
 
 @dataclass(frozen=True)
 class Distinct:
@@ -166,9 +212,35 @@ def tokenize_spans(bases: U8, starts: I64, ends: I64, reverse: bool | Bool, k: i
     return TokenBatch(ids, cu_seqlens, owner)
 
 
-def distinct(batch: TokenBatch) -> Distinct:
-    """Which pieces of a batch are equal in content; groups in order of first appearance."""
-    return Distinct(*_core.distinct(batch.ids, batch.cu_seqlens))
+def spans(bases: U8, starts: I64, ends: I64, reverse: bool | Bool, k: int) -> SpanBatch:
+    """The windows of `tokenize_spans` in the same pieces, without their ids."""
+    starts, ends = _i64(starts), _i64(ends)
+    pieces, _ = _core.row_sizes(ends - starts, k, PIECE)
+    backward = np.broadcast_to(np.asarray(reverse, np.bool_), starts.shape)
+    kmers = np.maximum(0, ends - starts - k + 1)
+    counts = np.maximum(1, -(-kmers // PIECE))
+    owner = np.repeat(np.arange(len(starts), dtype=np.int32), counts)
+    before = PIECE * (np.arange(pieces) - np.repeat(np.cumsum(counts) - counts, counts))
+    of_piece = np.minimum(PIECE, kmers[owner] - before)
+    # Read backwards, the first k-mers are those of the last bases.
+    first = np.where(backward[owner], ends[owner] - k + 1 - before - of_piece, starts[owner] + before)
+    first = np.where(of_piece > 0, first, starts[owner])
+    return SpanBatch(bases, first, backward[owner], _offsets(of_piece + 2).astype(np.int32), owner, k)
+
+
+def distinct(batch: TokenBatch | SpanBatch) -> Distinct:
+    """Which pieces of a batch are equal in content, of spans: in where they lie; groups in order of first appearance.
+
+    Spans are not read, so repeats of a genome stay apart.
+    """
+    if isinstance(batch, TokenBatch):
+        return Distinct(*_core.distinct(batch.ids, batch.cu_seqlens))
+    place = (batch.starts * (PIECE + 3) + batch.lengths) * 2 + batch.reverse
+    _, first, group = np.unique(place, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty(len(order), np.int32)
+    rank[order] = np.arange(len(order))
+    return Distinct(first[order].astype(np.int32), rank[group])
 
 
 def cut(lengths: I32 | I64, max_tokens: int) -> list[slice]:
@@ -208,5 +280,10 @@ def _offsets(lengths: I64) -> I64:
     return offsets
 
 
-def _i64(values: I64) -> I64:
+def _i64(values: I64 | I32) -> I64:
     return np.ascontiguousarray(values, np.int64)
+
+
+_CODES = np.full(256, 4, np.uint8)
+for _code, _letters in enumerate((b"Aa", b"TtUu", b"Cc", b"Gg")):
+    _CODES[np.frombuffer(_letters, np.uint8)] = _code

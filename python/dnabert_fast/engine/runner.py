@@ -1,0 +1,116 @@
+"""Runs batches of pieces on a device: cut, staged, encoded, and cut smaller where memory runs out. Knows no windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+
+from ..errors import DnabertError
+from ..nn.staging import Spans, staging_for
+from ..seq.batch import SpanBatch, TokenBatch, cut
+from .workers import Workers
+
+if TYPE_CHECKING:
+    from ..nn.packed import Packed
+    from ..nn.staging import Staging
+    from ..seq.types import I32, I64
+
+__all__ = ["Encode", "Job", "Runner"]
+
+Encode = Callable[["Packed"], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Pieces `chosen` of a batch to encode: `encode` gives vectors [m, D] of a pack whose `rows` are wanted."""
+
+    batch: TokenBatch | SpanBatch
+    chosen: I32
+    encode: Encode
+    rows: Literal["cls", "all"]
+    max_tokens: int
+    tick: Callable[[float], None]
+
+
+class Runner:
+    """A device and how batches run on it: in `threads` threads of one core each, or one after the other on a GPU.
+
+    A batch that the device's memory does not hold is run in halves, and no later batch is larger than those were.
+    """
+
+    def __init__(self, device: str = "cpu", threads: int = 1, staging: Staging | None = None) -> None:
+        self.device = device
+        self.workers = Workers(threads)
+        self.staging = staging_for(device) if staging is None else staging
+        self._ceiling: int | None = None
+
+    def __reduce__(self) -> tuple[type[Runner], tuple[str, int]]:
+        # Threads, streams and pinned memory can neither be copied nor pickled: a copy makes its own.
+        return Runner, (self.device, self.workers.threads)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What users should know of how the batches ran."""
+        if self._ceiling is None:
+            return ()
+        return (f"{self.device} ran out of memory, so batches were cut to {self._ceiling:,} tokens",)
+
+    def vectors(self, job: Job) -> tuple[torch.Tensor, I64]:
+        """Vectors fp32 [u, D] of the pieces, shortest first, and the row i64 [u] of each piece among them.
+
+        Pieces are sorted by length and cut into batches of at most `max_tokens` tokens, so nothing is padded.
+        """
+        lengths = job.batch.lengths[job.chosen]
+        order = np.argsort(lengths, kind="stable")
+        parts = cut(lengths[order], job.max_tokens)
+        total = int(lengths.sum())
+        codes: torch.Tensor | None = None
+        if isinstance(job.batch, SpanBatch) and self.staging.sends_bases:
+            codes = self.staging.send(job.batch.codes())
+        work = partial(self._encoded, job, codes)
+        table: torch.Tensor | None = None
+        batches = self.workers.map(work, [job.chosen[order[part]] for part in parts])
+        for part, found in zip(parts, batches, strict=True):
+            if table is None:
+                table = found.new_empty(len(order), found.shape[1])
+            table[part] = found
+            job.tick(int(lengths[order[part]].sum()) / total)
+        assert table is not None, "a unit has at least one window"
+        rows = np.empty(len(order), np.int64)
+        rows[order] = np.arange(len(order))
+        return table, rows
+
+    def _encoded(self, job: Job, codes: torch.Tensor | None, chosen: I32) -> torch.Tensor:
+        """The vectors of one batch, in smaller ones where it is too large."""
+        lengths = job.batch.lengths[chosen]
+        tokens = int(lengths.sum())
+        if self._ceiling is not None and tokens > self._ceiling and len(chosen) > 1:
+            parts = cut(lengths, self._ceiling)
+            return torch.cat([self._encoded(job, codes, chosen[part]) for part in parts])
+        try:
+            return self._run(job, codes, chosen)
+        except torch.OutOfMemoryError:
+            pass  # what the failed run holds is let go with the exception
+        if len(chosen) == 1:
+            raise DnabertError(
+                f"{self.device} has no memory for one piece of {tokens} tokens; free some of it, or use another device"
+            )
+        self._ceiling = tokens // 2
+        self.staging.release()
+        return self._encoded(job, codes, chosen)
+
+    def _run(self, job: Job, codes: torch.Tensor | None, chosen: I32) -> torch.Tensor:
+        taken = job.batch.take(chosen)
+        if codes is not None and isinstance(taken, SpanBatch):
+            spans = Spans(codes, taken.starts, taken.reverse, taken.k)
+            staged = self.staging.packed(taken.cu_seqlens, job.rows, spans=spans)
+        else:
+            tokens = taken.tokens()
+            staged = self.staging.packed(tokens.cu_seqlens, job.rows, ids=tokens.ids)
+        with staged as packed:
+            return job.encode(packed).float()
