@@ -3,7 +3,7 @@
 Both compute the weights again from the scores and the saved logarithms; dropped weights are drawn again.
 """
 
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs, no-check-untyped-defs
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs, allow-untyped-decorators, no-check-untyped-defs
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Attention of packed pieces in tiles, never holding the scores (FlashAttention-2), and what its backward shares."""
 
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs, no-check-untyped-defs
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs, allow-untyped-decorators, no-check-untyped-defs
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What the first wanted row of each piece attends to. Bound by memory: keys are read twice, no scores are held."""
 
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs, no-check-untyped-defs
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs, allow-untyped-decorators, no-check-untyped-defs
 
 from __future__ import annotations
 
