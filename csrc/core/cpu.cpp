@@ -1,5 +1,9 @@
 #include "core/cpu.hpp"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include <stdexcept>
 
 namespace dnabert {
@@ -15,6 +19,18 @@ std::vector<std::pair<std::string, bool>> cpu_features() {
     };
 #else
     return {};
+#endif
+}
+
+bool has_vnni() {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512vnni")) return true;
+    if (!__builtin_cpu_supports("avx2")) return false;
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+    // Leaf 7, subleaf 1: AVX-VNNI is bit 4 of EAX.
+    return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax >> 4 & 1U);
+#else
+    return false;
 #endif
 }
 

@@ -22,4 +22,7 @@ Level level_of(const std::string& name);
 /// The instruction sets that matter here, and whether this machine has them; empty where it is not an x86-64.
 std::vector<std::pair<std::string, bool>> cpu_features();
 
+/// Whether this machine adds products of u8 and s8 in 32 bits (AVX512-VNNI or AVX-VNNI).
+bool has_vnni();
+
 }  // namespace dnabert

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 from dnabert_fast.kernels import cpu, prepacked, reference
+from dnabert_fast.kernels.frozen import Norm
 from torch import Tensor
 
 HEADS, WIDTH = 3, 16
@@ -141,14 +142,12 @@ def test_linear_of_any_rows(rows: int) -> None:
     x, weight, bias = draw(rows, HIDDEN), draw(24, HIDDEN, seed=1), draw(24, seed=2)
     expected = reference.linear(x, weight, bias)
     packed = prepacked.PrepackedLinear(weight, bias, torch.float32)
-    residual = draw(rows, 24, seed=3)
     with torch.inference_mode():
         torch.testing.assert_close(cpu.linear(x, weight, bias), expected, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(packed(x), expected, atol=1e-5, rtol=1e-5)
         gelu = reference.linear_gelu(x, weight, bias)
         torch.testing.assert_close(cpu.linear_gelu(x, weight, bias), gelu, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(packed(x, gelu=True), gelu, atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(packed.add(x, residual.clone()), expected + residual, atol=1e-5, rtol=1e-5)
 
 
 def test_prepacked_weights_are_a_copy() -> None:
@@ -167,13 +166,18 @@ def test_prepacked_weights_are_a_copy() -> None:
 def test_bf16_linear_rounds_once_and_adds_in_fp32() -> None:
     x, weight, bias = draw(40, 256), draw(64, 256, seed=1) / 16, draw(64, seed=2)
     residual = draw(40, 64, seed=3) * 100
-    packed = prepacked.PrepackedLinear(weight, bias, torch.bfloat16)
+    steps = prepacked.Prepacked(torch.bfloat16)
+    layer, feeds = steps.linear("a", weight, bias), steps.linear("b", draw(8, 64, seed=4), draw(8, seed=5))
     exact = reference.linear(x.bfloat16().double(), weight.bfloat16().double(), bias.bfloat16().double())
+    ones, zeros = torch.ones(64), torch.zeros(64)
+    normed = reference.layer_norm(exact + residual, ones.double(), zeros.double(), 1e-12)
     with torch.inference_mode():
-        y = packed(x.bfloat16())
-        total = packed.add(x.bfloat16(), residual.clone())
+        y = steps.project(layer, x.bfloat16())
+        stream, operand = steps.add_norm(layer, x.bfloat16(), residual.clone(), Norm(ones, zeros, 1e-12), feeds)
     assert y.dtype is torch.bfloat16
-    assert total.dtype is torch.float32
+    assert stream.dtype is torch.float32
     assert ((y - exact).abs() <= exact.abs() * 2**-8 + 1e-5).all()
-    # A bf16 sum would err by up to 2^-9 of 100; only the product's own rounding is allowed.
-    assert ((total - (exact + residual)).abs() <= exact.abs() * 2**-8 + 1e-4).all()
+    # Values of about 1 whose sum had a deviation of about 100: a bf16 sum would err by up to 2^-9 of their size, and
+    # only a hundredth of the product's own rounding is left.
+    torch.testing.assert_close(stream.double(), normed, atol=2**-8 * 5 / 50, rtol=1e-5)
+    torch.testing.assert_close(operand, stream.bfloat16(), atol=0, rtol=0)

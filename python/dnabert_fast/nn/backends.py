@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import BackendUnavailable
-from ..kernels import cpu, prepacked, reference
+from ..kernels import cpu, int8, prepacked, reference
 from ..kernels.frozen import Frozen, Norm, State
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ PRECISIONS = ("fp32", "bf16", "fp16", "int8", "fp8")
 MIN_ROWS = cpu.MIN_ROWS
 
 # Fastest first, fp32 last.
-_ON_CPU = ("bf16", "fp32")
+_ON_CPU = ("int8", "bf16", "fp32")
 # fp16 goes before bf16: a GPU multiplies both at one speed, and fp16 keeps three bits more.
 _ON_GPU = ("fp8", "fp16", "bf16", "fp32")
 _ELSEWHERE = {
@@ -145,8 +145,10 @@ def choose(
     if (lack := _on_cpu()[precision]) is not None:
         raise BackendUnavailable(f"{lack}; use --precision fp32")
     reason = f"{'asked for' if name == 'cpu' else why}; {torch.backends.cpu.get_cpu_capability()}"
-    frozen = prepacked.Prepacked(torch.bfloat16 if precision == "bf16" else torch.float32)
-    return Backend("cpu", reason, "cpu", precision, cast(Ops, cpu), frozen)
+    # What int8 leaves in a higher precision is bf16 where that is fast.
+    dtype = torch.bfloat16 if precision == "bf16" or (precision == "int8" and _has_bf16()) else torch.float32
+    frozen = int8.Int8(exceptions, dtype) if precision == "int8" else prepacked.Prepacked(dtype)
+    return Backend("cpu", reason, "cpu", precision, cast(Ops, cpu), frozen, exceptions=exceptions)
 
 
 def triton_backend(
@@ -189,7 +191,7 @@ def _gpu(index: int, precision: str, exceptions: tuple[str, ...], reason: str) -
 
 
 def _on_cpu() -> dict[str, str | None]:
-    lacking = {} if _has_bf16() else {"bf16": _NO_BF16}
+    lacking = {"int8": int8.why_not(), "bf16": None if _has_bf16() else _NO_BF16}
     there = {name: lacking.get(name) for name in _ON_CPU}
     return {**there, **{name: why for name, why in _ELSEWHERE.items() if name not in there}}
 
