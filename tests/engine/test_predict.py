@@ -239,7 +239,7 @@ def test_a_hash_is_that_of_the_content(make_model: MakeModel, model: Model) -> N
 def test_loading_what_is_not_there(tmp_path: Path, make_model: MakeModel) -> None:
     with pytest.raises(CheckpointError):
         load(tmp_path)
-    with pytest.raises(BackendUnavailable, match="int8"):
-        load(make_model(), precision="int8")
+    with pytest.raises(BackendUnavailable, match="int4"):
+        load(make_model(), precision="int4")
     with pytest.raises(DnabertError, match="--strand"):
         load(make_model(), strand="x")

@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..engine.meter import Meter
+from ..engine.meter import Meter, in_turn
 from ..engine.model import Model
-from ..engine.pipeline import pipeline
 from ..engine.predict import Prepared
 from ..engine.scores import Readout
 from ..errors import DnabertError
-from ..seq.batch import Windows
 from ..seq.genome import Genome
 from ..seq.plan import Stretch, stretches, tile
 from ..seq.track import overlap_mean
@@ -96,14 +94,16 @@ def scan(
     stride: int,
     readout: Readout,
     max_n: float = 0.5,
-    readers: int = 1,
+    readers: int | None = None,
     progress: Callable[[int], None] = lambda bases: None,
 ) -> ScanSummary:
     """Score the windows of every stretch of `plan` and hand each unit to `write` in order.
 
     A window with more than `max_n` of its bases other than A, C, G, T is left out and counted. Windows that reach over
-    a stretch's border are scored for both sides, so a stretch does not depend on its neighbours.
+    a stretch's border are scored for both sides, so a stretch does not depend on its neighbours. `readers` None: as
+    many threads as the device needs.
     """
+    progress = in_turn(progress)
 
     def read(stretch: Stretch) -> _Work:
         starts = tile(stretch, window, stride, halo=True)
@@ -116,27 +116,31 @@ def scan(
         starts = starts[kept]
         if not len(starts):
             return _Work(stretch, starts, None, left_out)
-        spans = Windows.from_spans(bases, starts - first, starts - first + window)
-        return _Work(stretch, starts, model.prepare(spans), left_out)
+        return _Work(stretch, starts, model.prepare_spans(bases, starts - first, starts - first + window), left_out)
 
-    def compute(work: _Work) -> ScanUnit:
+    def compute(work: _Work) -> Callable[[], ScanUnit]:
         stretch, length = work.stretch, work.stretch.end - work.stretch.start
         summary.left_out_n += work.left_out
         summary.bases += length
         meter = Meter(length, progress)
         if work.prepared is None:
             meter.close()
-            return ScanUnit(stretch, work.start, np.empty(0, np.float32), np.full(length, np.nan, np.float32))
+            return lambda: ScanUnit(stretch, work.start, np.empty(0, np.float32), np.full(length, np.nan, np.float32))
         summary.pieces += sum(len(side.batch.owner) for side in work.prepared)
         summary.pieces_encoded += sum(len(side.distinct.first) for side in work.prepared)
-        score = readout.value(readout.score(model.logits(work.prepared, meter.tick))).astype(np.float32)
-        meter.close()
-        mean = overlap_mean(work.start, work.start + window, score, stretch.start, length)
         own = work.start >= stretch.start
         summary.windows += int(np.count_nonzero(own))
-        return ScanUnit(stretch, work.start[own], score[own], mean)
+        logits = model.begin(work.prepared, meter.tick)
 
-    pipeline(plan, read, compute, write, readers=readers)
+        def finish() -> ScanUnit:
+            score = readout.value(readout.score(logits())).astype(np.float32)
+            meter.close()
+            mean = overlap_mean(work.start, work.start + window, score, stretch.start, length)
+            return ScanUnit(stretch, work.start[own], score[own], mean)
+
+        return finish
+
+    model.run(plan, read, compute, write, readers)
     return summary
 
 

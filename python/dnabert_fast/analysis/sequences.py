@@ -8,9 +8,8 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from ..engine.meter import Meter
+from ..engine.meter import Meter, in_turn
 from ..engine.model import Model
-from ..engine.pipeline import pipeline
 from ..engine.predict import Prepared
 from ..seq.batch import Windows
 from ..seq.types import F32, I64
@@ -40,30 +39,36 @@ class _Work(Generic[Unit]):
 def _run(
     model: Model,
     units: Iterable[Unit],
-    answer: Callable[[list[Prepared], Callable[[float], None]], F32],
+    ask: Callable[[list[Prepared], Callable[[float], None]], Callable[[], F32]],
     width: int,
     write: Callable[[Unit, F32], None],
     progress: Callable[[int], None],
 ) -> int:
     """Answer the sequences that have at least one k-mer; the others get NaN and are counted."""
     too_short = 0
+    progress = in_turn(progress)
 
     def read(unit: Unit) -> _Work[Unit]:
         rows = np.flatnonzero(unit.windows.lengths >= model.k)
         return _Work(unit, rows, model.prepare(unit.windows.take(rows)) if len(rows) else None)
 
-    def compute(work: _Work[Unit]) -> tuple[Unit, F32]:
+    def compute(work: _Work[Unit]) -> Callable[[], tuple[Unit, F32]]:
         nonlocal too_short
         n = len(work.unit.windows)
         meter = Meter(n, progress)
         too_short += n - len(work.rows)
-        table = np.full((n, width), np.nan, np.float32)
-        if work.prepared is not None:
-            table[work.rows] = answer(work.prepared, meter.tick)
-        meter.close()
-        return work.unit, table
+        answers = None if work.prepared is None else ask(work.prepared, meter.tick)
 
-    pipeline(units, read, compute, lambda result: write(*result))
+        def finish() -> tuple[Unit, F32]:
+            table = np.full((n, width), np.nan, np.float32)
+            if answers is not None:
+                table[work.rows] = answers()
+            meter.close()
+            return work.unit, table
+
+        return finish
+
+    model.run(units, read, compute, lambda result: write(*result))
     return too_short
 
 
@@ -79,10 +84,11 @@ def predict_sequences(
     """
     model.need_head()
 
-    def answer(prepared: list[Prepared], tick: Callable[[float], None]) -> F32:
-        return model.probabilities(model.logits(prepared, tick))
+    def ask(prepared: list[Prepared], tick: Callable[[float], None]) -> Callable[[], F32]:
+        logits = model.begin(prepared, tick)
+        return lambda: model.probabilities(logits())
 
-    return _run(model, units, answer, max(1, len(model.labels)), write, progress)
+    return _run(model, units, ask, max(1, len(model.labels)), write, progress)
 
 
 def embed_sequences(
@@ -98,7 +104,7 @@ def embed_sequences(
     """
     width = model.network.config.encoder.hidden_size
 
-    def answer(prepared: list[Prepared], tick: Callable[[float], None]) -> F32:
-        return model.vectors(prepared, pooling, tick)
+    def ask(prepared: list[Prepared], tick: Callable[[float], None]) -> Callable[[], F32]:
+        return model.begin(prepared, tick, pooling)
 
-    return _run(model, units, answer, width, write, progress)
+    return _run(model, units, ask, width, write, progress)

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..engine.meter import Meter
+from ..engine.meter import Meter, in_turn
 from ..engine.model import Model
-from ..engine.pipeline import pipeline
 from ..engine.predict import Prepared
 from ..engine.scores import Readout, log_odds_ratio, weighted_difference
 from ..errors import ReferenceMismatch
@@ -100,15 +99,17 @@ def score_variants(
     options: VariantOptions,
     summary: VariantSummary,
     *,
-    readers: int = 1,
+    readers: int | None = None,
     progress: Callable[[int], None] = lambda records: None,
 ) -> VariantSummary:
     """Score every ALT of every record and hand each unit to `write`, in order.
 
     `contig_of` maps names of CHROM to rows of `Genome.names` (-1: none) and tells which were aliased. The reference
     window of a record, and of every BED window, is encoded once a unit; an ALT equal to REF scores exactly 0.
-    Raises ReferenceMismatch at the first REF that differs from the genome if `options.ref_mismatch` is "error".
+    `readers` None: as many threads as the device needs. Raises ReferenceMismatch at the first REF that differs from the
+    genome if `options.ref_mismatch` is "error".
     """
+    progress = in_turn(progress)
 
     def read(records: Records) -> _Work:
         alleles, aliased = _alleles(records, contig_of)
@@ -120,12 +121,20 @@ def score_variants(
         backward = np.concatenate([placed.reverse, placed.reverse])
         return _Work(records, alleles, placed, model.prepare(both, backward) if len(both) else [], aliased)
 
-    def compute(work: _Work) -> ScoredUnit:
+    def compute(work: _Work) -> Callable[[], ScoredUnit]:
         _count(work, summary)
-        readout, n = options.readout, len(work.placed.rows)
         meter = Meter(len(work.records), progress)
-        score = readout.score(model.logits(work.prepared, meter.tick)) if n else np.empty(0)
-        meter.close()
+        logits = model.begin(work.prepared, meter.tick) if len(work.placed.rows) else None
+
+        def finish() -> ScoredUnit:
+            score = np.empty(0) if logits is None else options.readout.score(logits())
+            meter.close()
+            return scored(work, score)
+
+        return finish
+
+    def scored(work: _Work, score: F64) -> ScoredUnit:
+        readout, n = options.readout, len(work.placed.rows)
         ref, alt = score[:n], score[n:]
         table = _Table(len(work.alleles), work.placed.rows)
         values = {"REF": readout.value(ref), "ALT": readout.value(alt)}
@@ -135,7 +144,7 @@ def score_variants(
             values |= {"DIFF": weighted_difference(ref, alt), "LOGOR": log_odds_ratio(ref, alt)}
         return ScoredUnit(work.records, work.alleles, {name: table.fill(column) for name, column in values.items()})
 
-    pipeline(units, read, compute, write, readers=readers)
+    model.run(units, read, compute, write, readers)
     return summary
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
-__all__ = ["Meter"]
+__all__ = ["Meter", "in_turn"]
 
 
 class Meter:
@@ -29,3 +30,14 @@ class Meter:
         if items > self._told:
             self._progress(items - self._told)
             self._told = items
+
+
+def in_turn(progress: Callable[[int], None]) -> Callable[[int], None]:
+    """`progress` for several threads, one call at a time."""
+    lock = threading.Lock()
+
+    def told(items: int) -> None:
+        with lock:
+            progress(items)
+
+    return told

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from ..nn.packed import Packed
 from ..nn.staging import free_bytes
 from ..seq.batch import Windows, cut, spans, tokenize, tokenize_spans
 from ..seq.types import F32, I32, I64, U8, Bool
+from .pipeline import pipeline
 from .predict import MAX_TOKENS, Later, Prepared, batch_tokens, begin_logits, begin_pooled, prepare
 from .runner import Runner
 from .scores import Readout
@@ -33,6 +34,13 @@ UNIT_SEQUENCES = 4096
 
 Sequences: TypeAlias = "Windows | Sequence[str | bytes] | U8 | Iterable[str | bytes]"
 """Sequences as Windows, as a list or iterator of str or bytes, or as one array uint8 [n, length] of ASCII bases."""
+
+Unit = TypeVar("Unit")
+Work = TypeVar("Work")
+Result = TypeVar("Result")
+
+_READERS = 3
+"""Threads that read for a GPU, which is done with a unit sooner than one of them can prepare the next."""
 
 _SHIPPED = Path(__file__).parent.parent / "models"
 
@@ -133,6 +141,22 @@ class Model:
             return found[0] if len(found) == 1 else (found[0] + found[1]) / np.float32(2)
 
         return finish
+
+    def run(
+        self,
+        units: Iterable[Unit],
+        read: Callable[[Unit], Work],
+        compute: Callable[[Work], Callable[[], Result]],
+        write: Callable[[Result], None],
+        readers: int | None = None,
+    ) -> None:
+        """The `pipeline` of a job that asks this model, with as many readers as its device needs.
+
+        `compute` asks (see `begin`) and returns what waits for the result; that is called where results are written.
+        """
+        gpu = self.network.backend.device != "cpu"
+        readers = readers or (_READERS if gpu else 1)
+        pipeline(units, read, compute, lambda wait: write(wait()), readers=readers, depth=max(4, readers + 1))
 
     def predict(self, sequences: Sequences) -> F32:
         """Probabilities float32 [n, C] of every class (or values [n, 1] of a regression), in the order given.

@@ -14,6 +14,11 @@ Unit = TypeVar("Unit")
 Work = TypeVar("Work")
 Result = TypeVar("Result")
 
+
+def _nothing() -> None:
+    """Nothing has to be told."""
+
+
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 1.0
 
@@ -51,11 +56,13 @@ def pipeline(
     *,
     readers: int = 1,
     depth: int = 4,
+    cancel: Callable[[], None] = _nothing,
 ) -> None:
     """Run every unit through read, compute and write, each stage in its own thread, results in the order of the units.
 
     `read` runs in `readers` threads, `compute` in the calling thread (where Ctrl-C arrives), `write` in one thread.
-    At most `depth` units wait before each stage. The first exception of any stage stops all and is raised here.
+    At most `depth` units wait before each stage. The first exception of any stage stops all and is raised here;
+    `cancel` is called then, so that nobody waits for answers that come from elsewhere.
     """
     stopped = threading.Event()
     failures: list[BaseException] = []
@@ -65,6 +72,7 @@ def pipeline(
     def fail(error: BaseException) -> None:
         failures.append(error)
         stopped.set()
+        cancel()
 
     with ThreadPoolExecutor(readers, thread_name_prefix="read") as pool:
 
