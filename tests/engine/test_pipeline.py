@@ -193,3 +193,25 @@ def test_an_interruption_while_a_thread_starts(monkeypatch: pytest.MonkeyPatch, 
     time.sleep(0.1)
     assert len(given) == seen < 100
     assert written == []
+
+
+@pytest.mark.parametrize("stage", ["read", "compute"])
+def test_whoever_is_waited_for_is_told_of_an_end(stage: str) -> None:
+    """As for answers of other processes, that the writer waits for."""
+    released = threading.Event()
+    waiting = threading.Event()
+
+    def run(name: str, item: int) -> int:
+        if name == stage and item == 2:
+            assert waiting.wait(20)
+            raise ValueError(f"in {name}")
+        return item
+
+    def write(item: int) -> None:
+        waiting.set()
+        assert released.wait(20)
+
+    with pytest.raises(ValueError, match=f"in {stage}"):
+        pipeline(
+            range(50), lambda item: run("read", item), lambda item: run("compute", item), write, cancel=released.set
+        )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
@@ -12,11 +15,13 @@ import numpy as np
 import torch
 
 from ..errors import DnabertError
+from ..nn.backends import choose
 from ..nn.checkpoint import network_hash, read_network
 from ..nn.packed import Packed
 from ..nn.staging import free_bytes
 from ..seq.batch import Windows, cut, spans, tokenize, tokenize_spans
 from ..seq.types import F32, I32, I64, U8, Bool
+from .fleet import Fleet, device_names
 from .pipeline import pipeline
 from .predict import MAX_TOKENS, Later, Prepared, batch_tokens, begin_logits, begin_pooled, prepare
 from .runner import Runner
@@ -39,9 +44,6 @@ Unit = TypeVar("Unit")
 Work = TypeVar("Work")
 Result = TypeVar("Result")
 
-_READERS = 3
-"""Threads that read for a GPU, which is done with a unit sooner than one of them can prepare the next."""
-
 _SHIPPED = Path(__file__).parent.parent / "models"
 
 
@@ -54,6 +56,7 @@ class Model:
     strand: str = "+"
     max_tokens: int = MAX_TOKENS
     runner: Runner = field(default_factory=Runner, compare=False)
+    fleet: Fleet | None = field(default=None, compare=False)
 
     @property
     def workers(self) -> Workers:
@@ -63,7 +66,7 @@ class Model:
     @property
     def notes(self) -> tuple[str, ...]:
         """What users should know of how the model has run so far, such as batches cut for want of memory."""
-        return self.runner.notes
+        return self.runner.notes if self.fleet is None else self.fleet.notes
 
     @property
     def k(self) -> int:
@@ -127,6 +130,9 @@ class Model:
 
         On a GPU the work has only been queued when this returns, so that the next unit's can be queued behind it.
         """
+        if self.fleet is not None:
+            request = prepared, pooling, self.max_tokens
+            return partial(_answered, self.fleet, self.fleet.ask(request, tick or _silent))
         part = _part(tick, len(prepared))
         rest = self.max_tokens, part, self.runner
         sides = [
@@ -150,13 +156,25 @@ class Model:
         write: Callable[[Result], None],
         readers: int | None = None,
     ) -> None:
-        """The `pipeline` of a job that asks this model, with as many readers as its device needs.
+        """The `pipeline` of a job that asks this model, with a reader and enough units for each of its devices.
 
         `compute` asks (see `begin`) and returns what waits for the result; that is called where results are written.
         """
-        gpu = self.network.backend.device != "cpu"
-        readers = readers or (_READERS if gpu else 1)
-        pipeline(units, read, compute, lambda wait: write(wait()), readers=readers, depth=max(4, readers + 1))
+        devices = 1 if self.fleet is None else len(self.fleet.devices)
+        cancel = _nothing if self.fleet is None else self.fleet.stop
+        readers, depth = readers or devices, max(4, 3 * devices)
+        pipeline(units, read, compute, lambda wait: write(wait()), readers=readers, depth=depth, cancel=cancel)
+
+    def _answers(self, sequences: Sequences, pooling: str | None = None) -> Iterator[F32]:
+        """The answers of units in order; devices other than this thread's processor have the next ones meanwhile."""
+        ahead = 2 * len(self.fleet.devices) if self.fleet is not None else int(self.runner.device != "cpu")
+        asked: deque[Later] = deque()
+        for windows in _units(sequences, self.k):
+            asked.append(self.begin(self.prepare(windows), pooling=pooling))
+            if len(asked) > ahead:
+                yield asked.popleft()()
+        while asked:
+            yield asked.popleft()()
 
     def predict(self, sequences: Sequences) -> F32:
         """Probabilities float32 [n, C] of every class (or values [n, 1] of a regression), in the order given.
@@ -165,7 +183,7 @@ class Model:
         answers are held. Raises DnabertError for a model without a head and for a sequence shorter than k.
         """
         self.need_head()
-        parts = [self.probabilities(self.logits(self.prepare(windows))) for windows in _units(sequences, self.k)]
+        parts = [self.probabilities(logits) for logits in self._answers(sequences)]
         return np.concatenate(parts) if parts else np.empty((0, max(1, len(self.labels))), np.float32)
 
     def probabilities(self, logits: F32) -> F32:
@@ -181,7 +199,7 @@ class Model:
         The mean leaves [CLS] and [SEP] out. Of a sequence of several pieces the k-mers of all are averaged ("cls": the
         [CLS] states are). With strand "both" the two strands are averaged.
         """
-        parts = [self.vectors(self.prepare(windows), pooling) for windows in _units(sequences, self.k)]
+        parts = list(self._answers(sequences, pooling))
         return np.concatenate(parts) if parts else np.empty((0, self.network.config.encoder.hidden_size), np.float32)
 
     def encode(self, sequences: Sequences) -> Iterator[tuple[torch.Tensor, I32]]:
@@ -223,22 +241,64 @@ def load(
 ) -> Model:
     """Load a model folder, a hub name, or a model shipped with the package ("demo").
 
-    `precision` is "fp32" or "bf16"; `threads` is how many CPU threads read batches (default: torch's, all cores), and
-    sets torch's for the whole process. Raises CheckpointError
-    for a folder that cannot be read and BackendUnavailable for a device or precision this machine has not.
+    `device` is "auto", "cpu", "cuda" (every GPU of the machine), "cuda:1", or a list such as "cuda:0,cuda:1": each
+    device of several has a process of its own, which loads the model when the first unit comes. `precision` is a name
+    of `nn.backends.PRECISIONS`; `threads` is how many CPU threads run batches (default: torch's, all cores; several
+    processes share them), and sets torch's for the whole process. Raises CheckpointError for a folder that cannot be
+    read and BackendUnavailable for a device or precision this machine has not.
     """
+    devices = device_names(device)
     if threads is not None:
         torch.set_num_threads(threads)
     shipped = _SHIPPED / str(model)
     folder = shipped if not Path(model).exists() and shipped.is_dir() else model
-    network = read_network(folder, backend=backend, device=device, precision=precision)
+    network = read_network(folder, backend=backend, device=devices[0], precision=precision)
     at = network.backend.device
+    fleet = None
+    if len(devices) > 1:
+        for other in devices[1:]:
+            choose(backend, other, precision)  # that a device is not to be had must not be found out later
+        share = max(1, torch.get_num_threads() // len(devices))
+        fleet = Fleet(partial(_resident, str(folder), backend, precision, share), devices)
     return Model(
         network,
         Path(str(model)).name,
         max_tokens=batch_tokens(network, free_bytes(at)),
         runner=Runner(at, torch.get_num_threads() if at == "cpu" else 1),
+        fleet=fleet,
     ).with_strand(strand)
+
+
+def _answered(fleet: Fleet, answer: Future[F32]) -> F32:
+    """The answer; the fleet is handed along because its processes end when nobody holds it."""
+    return answer.result()
+
+
+@dataclass(frozen=True)
+class _Resident:
+    """A model in a process of its own; see `Fleet`."""
+
+    model: Model
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.model.notes
+
+    def begin(self, request: tuple[list[Prepared], str | None, int], tick: Callable[[float], None]) -> Later:
+        prepared, pooling, max_tokens = request
+        return replace(self.model, max_tokens=max_tokens).begin(prepared, tick, pooling)
+
+
+def _resident(folder: str, backend: str, precision: str, threads: int, device: str) -> _Resident:
+    return _Resident(load(folder, device=device, precision=precision, backend=backend, threads=threads))
+
+
+def _silent(share: float) -> None:
+    """Nobody asks how far it is."""
+
+
+def _nothing() -> None:
+    """Nobody has to be told of an end."""
 
 
 def _part(tick: Callable[[float], None] | None, parts: int) -> Callable[[float], None]:

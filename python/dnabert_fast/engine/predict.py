@@ -133,9 +133,9 @@ def begin_logits(
         for count in np.unique(counts):
             windows = np.flatnonzero(counts == count)
             pieces = prepared.distinct.inverse[starts[windows][:, None] + np.arange(count)].astype(np.int64)
-            different, inverse = np.unique(pieces, axis=0, return_inverse=True)
+            different, inverse = _different(pieces)
             scores.append(_window_logits(network, runner, vectors, rows[different]))
-            places.append((windows, inverse.reshape(-1)))
+            places.append((windows, inverse))
         fetched = runner.staging.fetch(torch.cat(scores))
     sizes = np.cumsum([len(part) for part in scores])[:-1]
 
@@ -190,6 +190,15 @@ def _piece_vectors(network: Network, runner: Runner, job: Job) -> tuple[torch.Te
     if network.backend.frozen is not None:
         network.prepare()  # once, before the workers ask for it
     return runner.vectors(job)
+
+
+def _different(pieces: I64) -> tuple[I64, I64]:
+    """The rows [n, count] that differ, sorted, and which of them each row is."""
+    if pieces.shape[1] == 1:  # the same, without sorting rows as bytes
+        alone, inverse = np.unique(pieces[:, 0], return_inverse=True)
+        return alone[:, None], inverse
+    different, inverse = np.unique(pieces, axis=0, return_inverse=True)
+    return different, inverse.reshape(-1)
 
 
 def _inner_sums(network: Network, packed: Packed) -> torch.Tensor:
