@@ -14,6 +14,7 @@ import pysam
 import torch
 
 import dnabert_fast
+from dnabert_fast.nn.backends import choose
 from dnabert_fast.nn.checkpoint import write_network
 from dnabert_fast.nn.config import PRESETS
 from dnabert_fast.nn.network import build
@@ -103,7 +104,7 @@ def write_model(folder: Path, preset: str, window: int, head: str = "sequence", 
     """
     config = PRESETS[preset].with_head(head, ("no", "yes"), split=split)
     config = replace(config, encoder=replace(config.encoder, initializer_range=2 / config.encoder.hidden_size**0.5))
-    network = build(config, seed=1).eval()
+    network = build(config, choose("cpu", "cpu"), seed=1).eval()
     bases = stretch(2_000_000, 2_000_000 + 8 * window)
     batch = tokenize(Windows.from_strings([bases[i * window : (i + 1) * window] for i in range(8)]), config.k)
     last = network.head.classifier2 if head == "xl-concat" else network.head.classifier

@@ -23,6 +23,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from math import prod
 from multiprocessing import get_context
 from pathlib import Path
@@ -67,10 +68,15 @@ class Use:
 
 def modules() -> Iterator[ModuleType]:
     """The kernel files that launch Triton kernels."""
-    for found in pkgutil.iter_modules(kernels.__path__):
-        source = Path(next(iter(kernels.__path__))) / f"{found.name}.py"
-        if "@triton.jit" in source.read_text():
-            module = importlib.import_module(f"{kernels.__name__}.{found.name}")
+    for found in pkgutil.iter_modules(kernels.__path__, f"{kernels.__name__}."):
+        spec = find_spec(found.name)
+        # Compiled modules have no source, and what has no kernel is not imported.
+        if (
+            spec is not None
+            and str(spec.origin).endswith(".py")
+            and "@triton.jit" in Path(str(spec.origin)).read_text()
+        ):
+            module = importlib.import_module(found.name)
             if launched(module):
                 yield module
 
