@@ -6,7 +6,6 @@ gradients. A product runs in the dtype of what comes in, so that a head that is 
 
 from __future__ import annotations
 
-import math
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .attention import attention, attention_rows
+from .attention_weights import attention_weights
 from .cross_entropy import mlm_cross_entropy
 from .embedding import embed_ids, ids_of_bases
 from .gelu import bias_gelu
@@ -78,21 +78,9 @@ class TritonOps:
             return attention_rows(query, kv, layout, heads, dropout)
 
     def attention_weights(self, query: Tensor, kv: Tensor, layout: Layout, heads: int) -> Tensor:
-        """As `reference.attention_weights`, in plain torch: one query a piece is next to no work."""
-        bounds, rows = layout.cu_seqlens.long(), layout.row_bounds
-        assert rows is not None
-        tokens, hidden = len(kv), query.shape[1]
-        token = torch.arange(tokens, device=kv.device)
-        piece = torch.searchsorted(bounds, token, right=True) - 1
-        # A piece that wants no row asks with a neighbour's: computed, then set to 0.
-        asked = query.index_select(0, rows[:-1].clamp(max=len(query) - 1)).index_select(0, piece)
-        scores = (kv[:, :hidden].float() * asked.float()).view(tokens, heads, -1).sum(-1)
-        scores = scores / math.sqrt(hidden // heads)
-        # Side by side: sums by piece would need atomics, whose order is never the same.
-        padded = scores.new_full((len(bounds) - 1, layout.max_len, heads), -torch.inf)
-        place = piece, token - bounds[piece]
-        padded = torch.softmax(padded.index_put(place, scores), 1)
-        return padded[place] * (rows[:-1] < rows[1:])[piece, None]
+        """As `reference.attention_weights`; not differentiable."""
+        with on(query):
+            return attention_weights(query, kv, layout, heads)
 
     def mlm_cross_entropy(self, hidden: Tensor, word: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
         """As `reference.mlm_cross_entropy`; the products run in the states' dtype."""
