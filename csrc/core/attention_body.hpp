@@ -52,25 +52,33 @@ inline void multiply_block(const float* a, int64_t a_stride, const float* b, int
     }
 }
 
-/// Scores [0, columns) of one query to e^(score - the largest), 0 from `keys` on; returns their sum.
-DNABERT_INLINE float soften(float* scores, int64_t keys, int64_t columns) {
-    for (int64_t j = keys; j < columns; ++j) scores[j] = -__builtin_inff();
-    Floats most = load(scores);
-    for (int64_t j = kLanes; j < columns; j += kLanes) {
+/// Largest of scores [0, columns); those from `keys` on become too small to count.
+DNABERT_INLINE float largest(float* scores, int64_t keys, int64_t columns) {
+    const int64_t last = columns - kLanes;
+    Floats most = first_lanes(keys - last, load(scores + last), -__builtin_inff());
+    store(scores + last, most);
+    for (int64_t j = 0; j < last; j += kLanes) {
         const Floats x = load(scores + j);
         most = x > most ? x : most;
     }
-    const float top = -least_of(-most);
-    Floats sum{};
-    for (int64_t j = 0; j < columns; j += kLanes) {
-        const Floats x = exp_of(load(scores + j) - top);
-        store(scores + j, x);
-        sum += x;
+    return -least_of(-most);
+}
+
+/// Scores of `queries` [columns] to e^(score - their largest); `sums` are those of the rows. The largest are found for
+/// all rows first, so that no row waits for its own.
+inline void soften(float* scores, int64_t queries, int64_t keys, int64_t columns, float* sums) {
+    for (int64_t r = 0; r < queries; ++r) sums[r] = largest(scores + r * columns, keys, columns);
+    for (int64_t r = 0; r < queries; ++r) {
+        float* row = scores + r * columns;
+        const float top = sums[r];
+        Floats sum{};
+        for (int64_t j = 0; j < columns; j += kLanes) {
+            const Floats x = exp_of(load(row + j) - top);
+            store(row + j, x);
+            sum += x;
+        }
+        sums[r] = sum_of(sum);
     }
-    for (int64_t j = keys; j < columns; ++j) {
-        scores[j] = 0;
-    }
-    return sum_of(sum);
 }
 
 /// kLanes rows of as many floats at `from` to columns at `to`.
@@ -153,7 +161,7 @@ inline void attend(const Attention& job, int64_t first, int64_t last) {
                 multiply_block(tile.data, padded, keys.data + c * padded, queries, padded, count, scores.data + c,
                                columns, false);
             }
-            for (int64_t r = 0; r < queries; ++r) sums.data[r] = soften(scores.data + r * columns, length, columns);
+            soften(scores.data, queries, length, columns, sums.data);
             for (int64_t c = 0; c < padded; c += kBlock) {
                 const int64_t count = padded - c < kBlock ? padded - c : kBlock;
                 for (int64_t j = 0; j < length; j += kDepth) {

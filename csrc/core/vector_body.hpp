@@ -48,6 +48,14 @@ DNABERT_INLINE Floats load(const uint16_t* from, int64_t count = kLanes) {
     return (Floats)(__builtin_convertvector(load_as<Halves>(from, count), Words) << 16);
 }
 
+/// The first `count` lanes of x, and `other` in those after them.
+DNABERT_INLINE Floats first_lanes(int64_t count, Floats x, float other) {
+    const Ints places = [&]<int... lane>(std::integer_sequence<int, lane...>) {
+        return Ints{lane...};
+    }(std::make_integer_sequence<int, kLanes>{});
+    return places < static_cast<int32_t>(count) ? x : splat(other);
+}
+
 /// bf16, rounded to nearest even; a NaN stays one.
 DNABERT_INLINE void store(uint16_t* to, Floats x, int64_t count = kLanes) {
     const Words bits = (Words)x;
@@ -56,22 +64,40 @@ DNABERT_INLINE void store(uint16_t* to, Floats x, int64_t count = kLanes) {
     store_as(to, __builtin_convertvector(kept >> 16, Halves), count);
 }
 
-DNABERT_INLINE float sum_of(Floats x) {
-    float lanes[kLanes];
-    __builtin_memcpy(lanes, &x, sizeof lanes);
-    for (int64_t step = kLanes / 2; step > 0; step /= 2) {
-        for (int64_t i = 0; i < step; ++i) lanes[i] += lanes[i + step];
-    }
-    return lanes[0];
+/// Lanes of `a` (from 0) and `b` (from kLanes) by number; not every GCC in use has clang's name for it.
+#if defined(__clang__)
+#define DNABERT_PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define DNABERT_PICK(a, b, ...) __builtin_shuffle(a, b, Ints{__VA_ARGS__})
+#endif
+
+/// Each lane with the one whose number differs in one bit.
+template <int kBit>
+DNABERT_INLINE Floats across(Floats x) {
+    return [&]<int... lane>(std::integer_sequence<int, lane...>) {
+        return DNABERT_PICK(x, x, (lane ^ kBit)...);
+    }(std::make_integer_sequence<int, kLanes>{});
 }
 
-DNABERT_INLINE float least_of(Floats x) {
-    float lanes[kLanes];
-    __builtin_memcpy(lanes, &x, sizeof lanes);
-    for (int64_t step = kLanes / 2; step > 0; step /= 2) {
-        for (int64_t i = 0; i < step; ++i) lanes[i] = lanes[i + step] < lanes[i] ? lanes[i + step] : lanes[i];
+template <int kBit = kLanes / 2>
+DNABERT_INLINE float sum_of(Floats x) {
+    x += across<kBit>(x);
+    if constexpr (kBit > 1) {
+        return sum_of<kBit / 2>(x);
+    } else {
+        return x[0];
     }
-    return lanes[0];
+}
+
+template <int kBit = kLanes / 2>
+DNABERT_INLINE float least_of(Floats x) {
+    const Floats y = across<kBit>(x);
+    x = y < x ? y : x;
+    if constexpr (kBit > 1) {
+        return least_of<kBit / 2>(x);
+    } else {
+        return x[0];
+    }
 }
 
 // 1.5 · 2^23: added to a float below 2^22, it leaves the nearest integer in the low bits.
@@ -120,8 +146,8 @@ DNABERT_INLINE void swap_blocks(Floats* rows) {
             if (i & kStep) continue;
             const Floats a = rows[i], b = rows[i + kStep];
             [&]<int... lane>(std::integer_sequence<int, lane...>) {
-                rows[i] = __builtin_shufflevector(a, b, (lane & kStep ? lane - kStep + kLanes : lane)...);
-                rows[i + kStep] = __builtin_shufflevector(a, b, (lane & kStep ? lane + kLanes : lane + kStep)...);
+                rows[i] = DNABERT_PICK(a, b, (lane & kStep ? lane - kStep + kLanes : lane)...);
+                rows[i + kStep] = DNABERT_PICK(a, b, (lane & kStep ? lane + kLanes : lane + kStep)...);
             }(std::make_integer_sequence<int, kLanes>{});
         }
         swap_blocks<2 * kStep>(rows);
