@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import IO
 
 import numpy as np
@@ -79,28 +78,11 @@ def test_info_ends_with_json(cli: Cli) -> None:
     code, stdout, _ = cli("info")
     assert code == 0
     facts = json.loads(stdout.splitlines()[-1])
-    assert facts["backend"] == "cpu"
+    assert facts["backend"] in ("cpu", "triton")
     assert facts["reason"]
     assert facts["packages"]["torch"]
     assert facts["kmer_kernel"] in ("portable", "avx2", "avx512")
     assert isinstance(facts["instruction_sets"], list)
-
-
-def test_info_of_a_gpu_that_keeps_things_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slice of a shared device has a name, but no clock."""
-    import pynvml
-
-    from dnabert_fast.workflows.info import info
-
-    def no_clock(*_: object) -> int:
-        raise pynvml.NVMLError(3)
-
-    told = {"Init": None, "Shutdown": None, "DeviceGetCount": 1, "DeviceGetHandleByIndex": 0, "DeviceGetName": "slice"}
-    told |= {"SystemGetDriverVersion": "1.2", "DeviceGetMemoryInfo": SimpleNamespace(total=7)}
-    for name, answer in told.items():
-        monkeypatch.setattr(pynvml, f"nvml{name}", lambda *_, answer=answer: answer)
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetClockInfo", no_clock)
-    assert info()["gpus"] == [{"name": "slice", "memory_bytes": 7, "sm_clock_mhz": None, "driver": "1.2"}]
 
 
 def test_version_and_usage(cli: Cli) -> None:

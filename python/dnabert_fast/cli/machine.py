@@ -13,12 +13,15 @@ __all__ = ["demo", "info"]
 
 def info() -> None:
     """Show what this machine has and what would run on it; the last line is JSON."""
+    from ..workflows.info import describe
     from ..workflows.info import info as work
 
     facts = work()
     print(f"dnabert-fast {facts['dnabert_fast']}, Python {facts['python']}, {facts['platform']}")
     print(f"{facts['cores']} cores; {' '.join(facts['instruction_sets']) or 'no vector instruction set known here'}")
     print(f"backend {facts['backend']} on {facts['device']}: {facts['reason']}; k-mer kernel {facts['kmer_kernel']}")
+    for gpu in facts["gpus"]:
+        print(f"GPU: {describe(gpu)}")
     print(json.dumps(facts))
 
 

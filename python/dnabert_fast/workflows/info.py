@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import platform
-from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -13,9 +11,10 @@ import torch
 
 from .. import __version__
 from ..nn.backends import choose
+from ..nn.device import Gpu, gpus
 from ..seq.cpu import cpu_features, kmer_level
 
-__all__ = ["info"]
+__all__ = ["describe", "info"]
 
 _PACKAGES = ("torch", "numpy", "pysam", "pybigtools", "safetensors", "pyarrow", "matplotlib", "triton")
 
@@ -35,7 +34,7 @@ def info() -> dict[str, Any]:
         "backend": backend.name,
         "device": backend.device,
         "reason": backend.reason,
-        "gpus": _gpus(),
+        "gpus": [gpu.facts() for gpu in gpus()],
         "packages": {name: _version(name) for name in _PACKAGES},
     }
 
@@ -47,35 +46,6 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _gpus() -> list[dict[str, Any]]:
-    """Name, memory and clock of each NVIDIA device, as NVML tells; an empty list where there is none."""
-    if importlib.util.find_spec("pynvml") is None:
-        return []
-    import pynvml
-
-    def told(ask: Callable[..., Any], *of: object) -> Any:
-        """None for what the driver keeps to itself, as it does of a device that is shared out in slices."""
-        try:
-            return ask(*of)
-        except pynvml.NVMLError:
-            return None
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return []
-    try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
-        return [
-            {
-                "name": told(pynvml.nvmlDeviceGetName, handle),
-                "memory_bytes": told(lambda device: pynvml.nvmlDeviceGetMemoryInfo(device).total, handle),
-                "sm_clock_mhz": told(pynvml.nvmlDeviceGetClockInfo, handle, pynvml.NVML_CLOCK_SM),
-                "driver": told(pynvml.nvmlSystemGetDriverVersion),
-            }
-            for handle in handles
-        ]
-    except pynvml.NVMLError:
-        return []
-    finally:
-        pynvml.nvmlShutdown()
+def describe(gpu: dict[str, Any]) -> str:
+    """One of the "gpus" that `info` gives, in a line."""
+    return str(Gpu(**gpu))
