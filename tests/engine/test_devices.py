@@ -161,14 +161,14 @@ def test_variants_without_a_change_score_exactly_0(pair: tuple[Model, Model, Nea
 
 def test_the_device_was_busy(pair: tuple[Model, Model, Near]) -> None:
     device, processor, _ = pair
-    before = device.runner.staging.busy()
+    before = device.busy
     began = time.perf_counter()
     device.predict(["ACGTACGTACGT"])
-    after = device.runner.staging.busy()
+    after = device.busy
     assert before is not None
     assert after is not None
     assert 0 < after - before <= time.perf_counter() - began
-    assert processor.runner.staging.busy() is None
+    assert processor.busy is None
 
 
 def test_staged_packs_give_what_others_give(pair: tuple[Model, Model, Near], sequences: list[bytes]) -> None:

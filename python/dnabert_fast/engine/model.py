@@ -83,6 +83,11 @@ class Model:
         """Names of the classes, in the order of the logits."""
         return self.network.config.labels
 
+    @property
+    def busy(self) -> float | None:
+        """Seconds since loading in which the GPU had a batch to run; None on processors and for several devices."""
+        return self.runner.staging.busy() if self.fleet is None else None
+
     def hash(self) -> str:
         """A hash of weights and configuration: two models with the same hash give the same scores."""
         return network_hash(self.network)

@@ -35,8 +35,8 @@ network's widest arrays are still reused by malloc. Twice as many were measured 
 pages in anew."""
 
 _GPU_TOKENS = 65_536
-"""Tokens a batch holds at most on GPUs: some 20 ms of work for the 110 M network on the fastest, against which the
-launches of a batch and a last wave of tiles that fills half the chip are small."""
+"""Tokens a batch holds at most on GPUs: 20 ms at 3 M tokens a second, against which the launches of a batch and a last
+wave of tiles that fills half the chip are small."""
 
 _SMALLEST_GEMM = 16
 """Rows of the smallest matrix product: below it, libraries switch to other code and low bits change."""
@@ -187,9 +187,12 @@ def _fit(network: Network) -> Runner:
 
 
 def _piece_vectors(network: Network, runner: Runner, job: Job) -> tuple[torch.Tensor, I64]:
-    if network.backend.frozen is not None:
-        network.prepare()  # once, before the workers ask for it
-    return runner.vectors(job)
+    if network.backend.frozen is None:
+        return runner.vectors(job)
+    prepared = network.prepare()  # once, before the workers ask for it
+    found = runner.vectors(job)
+    runner.told(prepared.notes)
+    return found
 
 
 def _different(pieces: I64) -> tuple[I64, I64]:

@@ -48,6 +48,7 @@ class Runner:
         self.workers = Workers(threads)
         self.staging = staging_for(device) if staging is None else staging
         self._ceiling: int | None = None
+        self._told: dict[str, None] = {}
 
     def __reduce__(self) -> tuple[type[Runner], tuple[str, int]]:
         # Threads, streams and pinned memory can neither be copied nor pickled: a copy makes its own.
@@ -57,8 +58,12 @@ class Runner:
     def notes(self) -> tuple[str, ...]:
         """What users should know of how the batches ran."""
         if self._ceiling is None:
-            return ()
-        return (f"{self.device} ran out of memory, so batches were cut to {self._ceiling:,} tokens",)
+            return tuple(self._told)
+        return *self._told, f"{self.device} ran out of memory, so batches were cut to {self._ceiling:,} tokens"
+
+    def told(self, notes: tuple[str, ...]) -> None:
+        """Keep the notes of a network, each once."""
+        self._told.update(dict.fromkeys(notes))
 
     def vectors(self, job: Job) -> tuple[torch.Tensor, I64]:
         """Vectors fp32 [u, D] of the pieces, shortest first, and the row i64 [u] of each piece among them.

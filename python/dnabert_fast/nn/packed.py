@@ -139,7 +139,8 @@ class Packed:
             if rows not in ("cls", "all"):
                 raise ValueError(f"rows are cls, all, or an array of positions, not {rows}")
             first = self.bounds[:-1]
-            if rows == "cls" and self.rows is not None and np.array_equal(self.rows, first):
+            placed = self.placed is not None and self.rows is not None and np.array_equal(self.rows, first)
+            if rows == "cls" and placed:
                 return self
             return replace(self, rows=first if rows == "cls" else None, placed=None)
         wanted = np.asarray(rows, dtype=np.int64)

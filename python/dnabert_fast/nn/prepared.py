@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from .backends import Backend, Frozen, Norm, State
 from .encoder import Encoder, Layer, check_lengths
+from .graphs import CudaRecorder, Graphs
 from .packed import Layout, Packed
 
 __all__ = ["PreparedEncoder"]
@@ -27,6 +28,16 @@ class PreparedEncoder:
             layers = [layer for layer in encoder.layers if isinstance(layer, Layer)]
             self._layers = [_Layer(f"layers.{i}", layer, steps) for i, layer in enumerate(layers[:-1])]
             self._last = _LastLayer(f"layers.{len(layers) - 1}", layers[-1], steps)
+        on_gpu = backend.device.startswith("cuda")
+        positions = self.config.max_positions
+        self._graphs = Graphs(self._run, CudaRecorder(backend.device), positions) if on_gpu else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What users should know of how it has run."""
+        if self._graphs is None or self._graphs.reason is None:
+            return ()
+        return (f"small batches run without CUDA graphs: {self._graphs.reason}",)
 
     def made_of(self, encoder: Encoder) -> bool:
         """Whether the encoder's parameters are those this was made of, unchanged since."""
@@ -38,7 +49,7 @@ class PreparedEncoder:
         """As `Encoder.encode`: states [R, H]."""
         check_lengths(packed, self.config)
         layout = packed.arranged(self.backend.grouped)
-        x = self._run(layout)
+        x = self._run(layout) if self._graphs is None else self._graphs(layout)
         return x if layout.restore is None else x.index_select(0, layout.restore)
 
     def _run(self, layout: Layout) -> Tensor:
