@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from torch import Tensor
 
 from dnabert_fast import Genome, Model, Windows, load
 from dnabert_fast.analysis.scan import ScanSummary, ScanUnit, plan_scan, scan
+from dnabert_fast.analysis.variants import ScoredUnit, VariantOptions, VariantSummary, score_variants
 from dnabert_fast.engine.runner import Runner
+from dnabert_fast.io.vcf import VcfSource
 from dnabert_fast.nn.backends import triton_backend
 from dnabert_fast.nn.checkpoint import read_network
 from dnabert_fast.nn.network import Network
@@ -130,6 +133,8 @@ def test_a_scan_from_bases_sent_once(
                 stride=10,
                 readout=model.readout(),
             )
+    assert 0 < device.facts()["gpu_busy"] <= 1
+    assert processor.facts() == {}
     (found,), (expected,) = units["device"], units["processor"]
     assert found.start.tolist() == expected.start.tolist()
     assert found.score == pytest.approx(expected.score, abs=1e-4)
@@ -188,3 +193,43 @@ def test_staged_packs_give_what_others_give(pair: tuple[Model, Model, Near], seq
             vectors.append(device.network.pieces(packed).cpu())
     assert torch.equal(vectors[0], vectors[1])
     assert replace(device, max_tokens=30).predict([b"ACGTTGCATTGACAGGTTACC"] * 3).shape == (3, 2)
+
+
+def variant_scores(model: Model, genome: Path, vcf: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """The fields of the first 300 records of a VCF in windows of 99 bases."""
+    units: list[ScoredUnit] = []
+    with Genome.open(genome) as opened:
+        score_variants(
+            model,
+            opened,
+            islice(VcfSource(vcf, 100), 3),
+            lambda names: ([opened.names.index(name) for name in names], {}),
+            units.append,
+            VariantOptions(model.readout(), 99),
+            VariantSummary(),
+        )
+    return {name: np.concatenate([unit.fields[name] for unit in units]) for name in units[0].fields}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not GPU, reason="there is no GPU")
+def test_variants_on_a_gpu(make_model: Callable[..., Path], grch38: Path) -> None:
+    vcf = grch38.parent / "HG002_chr20_piece.vcf.gz"
+    found, expected = (variant_scores(load(make_model(), device=device), grch38, vcf) for device in ("cuda", "cpu"))
+    assert len(found["REF"]) >= 300
+    for name, values in found.items():
+        assert values == pytest.approx(expected[name], abs=1e-4, nan_ok=True)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not GPU, reason="there is no GPU")
+def test_a_gpu_whose_memory_is_full_runs_smaller_batches(make_model: Callable[..., Path]) -> None:
+    model = load(make_model(preset="small"), device="cuda")
+    sequences = [bytes(np.random.default_rng(i).choice(list(b"ACGT"), 500).tolist()) for i in range(600)]
+    expected = model.predict(sequences)
+    hold = torch.empty(torch.cuda.mem_get_info()[0] - (200 << 20), dtype=torch.uint8, device="cuda")
+    tight = load(make_model(preset="small"), device="cuda")
+    found = replace(tight, max_tokens=300_000).predict(sequences)
+    del hold
+    assert found == pytest.approx(expected, abs=1e-4)
+    assert "ran out of memory" in tight.notes[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -88,6 +89,10 @@ class Model:
         """Seconds since loading in which the GPU had a batch to run; None on processors and for several devices."""
         return self.runner.staging.busy() if self.fleet is None else None
 
+    def facts(self) -> dict[str, float]:
+        """What a summary tells of the device in the last `run`: the share of the time in which a GPU was busy."""
+        return {} if self.runner.share is None else {"gpu_busy": round(self.runner.share, 4)}
+
     def hash(self) -> str:
         """A hash of weights and configuration: two models with the same hash give the same scores."""
         return network_hash(self.network)
@@ -168,7 +173,10 @@ class Model:
         devices = 1 if self.fleet is None else len(self.fleet.devices)
         cancel = _nothing if self.fleet is None else self.fleet.stop
         readers, depth = readers or devices, max(4, 3 * devices)
+        began, before = time.perf_counter(), self.busy
         pipeline(units, read, compute, lambda wait: write(wait()), readers=readers, depth=depth, cancel=cancel)
+        if before is not None and (after := self.busy) is not None:
+            self.runner.share = (after - before) / (time.perf_counter() - began)
 
     def _answers(self, sequences: Sequences, pooling: str | None = None) -> Iterator[F32]:
         """The answers of units in order; devices other than this thread's processor have the next ones meanwhile."""

@@ -41,12 +41,14 @@ class Runner:
     """A device and how batches run on it: in `threads` threads of one core each, or one after the other on a GPU.
 
     A batch that the device's memory does not hold is run in halves, and no later batch is larger than those were.
+    `share` is that of the time in which a GPU had work, in the last job that was timed.
     """
 
     def __init__(self, device: str = "cpu", threads: int = 1, staging: Staging | None = None) -> None:
         self.device = device
         self.workers = Workers(threads)
         self.staging = staging_for(device) if staging is None else staging
+        self.share: float | None = None
         self._ceiling: int | None = None
         self._told: dict[str, None] = {}
 

@@ -131,7 +131,7 @@ def resolve_precision(
     network = loaded.hash()
     if precision != AUTO:
         return loaded, Choice(precision, "asked for", network)
-    faster = _faster(device)
+    faster = _faster(loaded.network.backend.device)  # `device` may name several, which are alike
     if not faster:
         return loaded, Choice("fp32", "fp32: this device has no faster precision", network)
     if not has_scores(loaded.network.config):

@@ -101,7 +101,8 @@ def scan(
         "class": readout.label,
         **choice.facts(),
         **asdict(counts),
-        "notes": [*opened.notes, *_nothing_scored(counts, max_n), *choice.notes],
+        "notes": [*opened.notes, *_nothing_scored(counts, max_n), *choice.notes, *loaded.notes],
+        **loaded.facts(),
         "seconds": round(time.monotonic() - began, 3),
         "output": str(output),
     }

@@ -213,7 +213,8 @@ def _facts(
         "sequences": sequences,
         "shorter_than_k": too_short,
         "without_known_kmer": unread.count,
-        "notes": [*unread.notes(), *choice.notes],
+        "notes": [*unread.notes(), *choice.notes, *model.notes],
+        **model.facts(),
         "seconds": round(time.monotonic() - began, 3),
         "output": str(output),
     }

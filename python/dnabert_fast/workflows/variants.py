@@ -114,13 +114,14 @@ def variants(
         score_variants(loaded, opened, units_followed, contig_of, out.write, options, counts, progress=follow)
         notes = [*opened.notes, *source.header.repairs, *refused(list(contigs), opened, aliases).values()]
         notes += _window_notes(loaded, length)
-    notes += [*_other_assembly(counts), *out.notes(), *choice.notes]
+    notes += [*_other_assembly(counts), *out.notes(), *choice.notes, *loaded.notes]
     facts = {
         "verb": "variants",
         **settings,
         **choice.facts(),
         **counts.facts(),
         "notes": notes,
+        **loaded.facts(),
         "seconds": round(time.monotonic() - began, 3),
         "output": str(output),
     }
