@@ -207,6 +207,7 @@ def test_tokenizer(make: Make, tmp_path: Path, k: int) -> None:
 
 def test_precision_and_backend(folder: Path) -> None:
     assert read_network(folder, precision="bf16").backend.precision == "bf16"
+    assert read_network(folder, exceptions=("layers.0.down",)).backend.exceptions == ("layers.0.down",)
     assert read_network(folder, backend="reference", legacy_padding=200, mlm_bias=2).legacy_padding == 200
     with pytest.raises(BackendUnavailable, match=r"device cuda:99: .*; use --device cpu"):
         read_network(folder, device="cuda:99")

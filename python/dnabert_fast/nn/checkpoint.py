@@ -31,6 +31,7 @@ def read_network(
     backend: str = "auto",
     device: str = "auto",
     precision: str = "fp32",
+    exceptions: tuple[str, ...] = (),
     head: str | None = None,
     legacy_padding: int | None = None,
     mlm_bias: int = 1,
@@ -38,10 +39,12 @@ def read_network(
     """The network of a folder (or hub name), in evaluation mode.
 
     `head` None takes the one that the weights have; "none" leaves it out; "xl-mean" reads a sequence classifier for
-    windows of any number of pieces. Raises CheckpointError for a folder that is not one of DNABERT's or whose weights
-    do not fit, BackendUnavailable for a backend, device or precision that is not to be had.
+    windows of any number of pieces. `exceptions` are linear layers (layers.3.down) that int8 and fp8 leave alone.
+
+    Raises CheckpointError for a folder that is not one of DNABERT's or whose weights do not fit, BackendUnavailable for
+    a backend, device or precision that is not to be had.
     """
-    chosen = choose(backend, device, precision)
+    chosen = choose(backend, device, precision, exceptions)
     folder = find_folder(name)
     fields = read_json(folder / "config.json")
     state, path = read_tensors(folder)
