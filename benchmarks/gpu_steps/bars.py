@@ -91,12 +91,12 @@ STEPS: Mapping[str, list[Bar]] = {
     ],
     "variants": [
         Bar("variants/s", "`variants`, 101-base windows, files to files", "{:.1f} k variants/s", 13.5),
-        Bar("variants busy", "share of the time that the GPU was busy", PERCENT, 0.9),
+        Bar("variants busy", "share of its scoring in which the GPU was busy", PERCENT, 0.9),
         Bar("variants fp8/s", "the same in fp8", "{:.1f} k variants/s"),
     ],
     "scan": [
         Bar("scan Mbase/s", "`scan`, 515-base windows, stride 510, files to files", "{:.2f} Mbase/s", 2.3),
-        Bar("scan busy", "share of the time that the GPU was busy", PERCENT),
+        Bar("scan busy", "share of its scoring in which the GPU was busy", PERCENT),
     ],
     "training": [
         Bar("training / ceiling", "masked-LM step, 110 M, bf16, of the product's rate", PERCENT, 0.4, 0.55),

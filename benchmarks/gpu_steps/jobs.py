@@ -7,6 +7,7 @@ takes as long as a job does; the network is the 110 M one with random weights.
 from __future__ import annotations
 
 import gzip
+import importlib
 import tempfile
 import time
 from collections.abc import Callable
@@ -37,11 +38,11 @@ def variants(bench: Bench) -> None:
             with bench.part(name):
                 if bench.dry and precision == "fp8":
                     raise Missing("not in a dry run")
-                facts, seconds, load = _measure(bench, timed(work, precision))
+                with _Scoring("variants", "score_variants") as scoring:
+                    facts, seconds, load = _measure(bench, timed(work, precision))
                 bench.record(name, facts["scored"] / seconds / 1e3)
-                bench.note(f"{name}: {facts['scored']} in {seconds:.1f} s; {_busy_note(facts, load)}")
-                if name == "variants/s":
-                    _record_busy(bench, "variants busy", facts, load)
+                bench.note(f"{name}: {facts['scored']} in {seconds:.1f} s")
+                scoring.record(bench, name.replace("/s", " busy"), load)
 
 
 def scan(bench: Bench) -> None:
@@ -59,11 +60,12 @@ def scan(bench: Bench) -> None:
             given = {"window": window, "stride": 510, "precision": precision, **work.options}
             return run(genome, model=str(work.model), output=out, **given)
 
-        facts, seconds, load = _measure(bench, once)
+        with _Scoring("scan", "scan_units") as scoring:
+            facts, seconds, load = _measure(bench, once)
         bases = facts["windows"] * 510
         bench.record("scan Mbase/s", bases / seconds / 1e6)
-        bench.note(f"{bases / 1e6:.1f} Mbase in {seconds:.1f} s; {_busy_note(facts, load)}")
-        _record_busy(bench, "scan busy", facts, load)
+        bench.note(f"{bases / 1e6:.1f} Mbase in {seconds:.1f} s")
+        scoring.record(bench, "scan busy", load)
 
 
 def gate(bench: Bench) -> None:
@@ -125,13 +127,32 @@ def _measure(bench: Bench, once: Callable[[int], dict[str, Any]]) -> tuple[dict[
     return facts, time.perf_counter() - began, watch.facts.get("load")
 
 
-def _record_busy(bench: Bench, name: str, facts: dict[str, Any], load: float | None) -> None:
-    """The engine's own meter where it has one, else NVML's."""
-    busy = facts.get("gpu_busy", load)
-    if busy is not None:
-        bench.record(name, busy)
+class _Scoring:
+    """While it holds, a workflow's call that scores is timed, and the model asked how long the GPU had work in it."""
 
+    def __init__(self, workflow: str, call: str) -> None:
+        self._module: Any = importlib.import_module(f"dnabert_fast.workflows.{workflow}")
+        self._call = call
+        self._original = getattr(self._module, call)
+        self.seconds, self.busy = 0.0, None
 
-def _busy_note(facts: dict[str, Any], load: float | None) -> str:
-    shown = "unknown" if load is None else f"{load:.0%}"
-    return f"GPU busy: by the engine's meter {facts.get('gpu_busy', 'not in this version')}, by NVML {shown}"
+    def __enter__(self) -> _Scoring:
+        def timed(model: Any, *given: Any, **options: Any) -> Any:
+            before, began = model.busy, time.perf_counter()
+            result = self._original(model, *given, **options)
+            after, self.seconds = model.busy, time.perf_counter() - began
+            self.busy = None if after is None else after - before
+            return result
+
+        setattr(self._module, self._call, timed)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        setattr(self._module, self._call, self._original)
+
+    def record(self, bench: Bench, name: str, load: float | None) -> None:
+        """The share of the scoring call by the engine's own meter; NVML's mean load of the whole job beside it."""
+        if self.busy is not None:
+            bench.record(name, self.busy / self.seconds)
+        shown = "unknown" if load is None else f"{load:.0%}"
+        bench.note(f"scoring took {self.seconds:.2f} s; mean load by NVML over the whole job: {shown}")

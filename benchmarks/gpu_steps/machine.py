@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from .bench import Bench
+from .bench import Bench, brief
 
 
 def facts(bench: Bench) -> dict[str, Any]:
@@ -31,19 +31,18 @@ def facts(bench: Bench) -> dict[str, Any]:
         found["capability"] = f"{properties.major}.{properties.minor}"
         found["multiprocessors"] = properties.multi_processor_count
         found["cuda"], found["cudnn"] = torch.version.cuda, torch.backends.cudnn.version()
-        found["driver"] = _driver()
+        found["state"] = _state()
     return found
 
 
-def _driver() -> str | None:
+def _state() -> str:
+    """What the driver tells of the first GPU: clocks, temperature, power limit, what holds the clocks back."""
     try:
-        import pynvml
+        from dnabert_fast.nn.device import gpus
 
-        pynvml.nvmlInit()
-        driver = pynvml.nvmlSystemGetDriverVersion()
-        return driver.decode() if isinstance(driver, bytes) else str(driver)
-    except Exception:
-        return None
+        return str(next(iter(gpus()), "nothing"))
+    except Exception as error:
+        return f"unknown: {brief(error)}"
 
 
 def ceilings(bench: Bench) -> None:
