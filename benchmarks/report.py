@@ -76,6 +76,19 @@ def _encoder() -> list[Bar]:
     return rows
 
 
+def _int8() -> list[Bar]:
+    rows = []
+    for shape in ("98", "512"):
+        about = f"110 M encoder, {shape} tokens"
+        rows += [
+            Bar(f"int8 / transformers fp32 {shape}", f"{about}, int8 against transformers in fp32", least=3.6),
+            Bar(f"int8 / onnxruntime int8 {shape}", f"{about}, int8 against onnxruntime's dynamic int8", least=1.15),
+            Bar(f"bf16 / openvino bf16 {shape}", f"{about}, bf16 against OpenVINO in bf16", least=1.0),
+        ]
+    rows.append(Bar("int8 share of ceiling 98", "98 tokens, int8, one thread, of a large product's rate", "{:.0%}"))
+    return [*rows, Bar("int8 share of attention 98", "the same: share of the time in attention", "{:.0%}")]
+
+
 PERCENT, INTEGER = "{:.0%}", "{:.0f}"
 
 SECTIONS: dict[str, list[Bar]] = {
@@ -98,6 +111,7 @@ SECTIONS: dict[str, list[Bar]] = {
     ],
     "logits": _logits(),
     "encoder": _encoder(),
+    "int8": _int8(),
     "variants": [
         Bar("variants bf16 / straight script fp32", "`variants` in bf16 against the straight script in fp32", least=2),
         Bar(

@@ -91,11 +91,13 @@ STEPS: Mapping[str, list[Bar]] = {
     ],
     "variants": [
         Bar("variants/s", "`variants`, 101-base windows, files to files", "{:.1f} k variants/s", 13.5),
+        Bar("variants/s, scoring alone", "without loading the model", "{:.1f} k variants/s"),
         Bar("variants busy", "share of its scoring in which the GPU was busy", PERCENT, 0.9),
         Bar("variants fp8/s", "the same in fp8", "{:.1f} k variants/s"),
     ],
     "scan": [
         Bar("scan Mbase/s", "`scan`, 515-base windows, stride 510, files to files", "{:.2f} Mbase/s", 2.3),
+        Bar("scan Mbase/s, scoring alone", "without loading the model", "{:.2f} Mbase/s"),
         Bar("scan busy", "share of its scoring in which the GPU was busy", PERCENT),
     ],
     "training": [
