@@ -7,8 +7,8 @@ import pytest
 
 from dnabert_fast.nn.config import PRESETS, NetworkConfig
 from dnabert_fast.seq.batch import Windows
-from dnabert_fast.train.loop import LabelledSet
 from dnabert_fast.train.presets import Recipe
+from dnabert_fast.train.sets import LabelledSet
 
 
 def network_config() -> NetworkConfig:

@@ -14,9 +14,9 @@ from dnabert_fast.nn.checkpoint import read_network, write_network
 from dnabert_fast.nn.config import WindowBlock
 from dnabert_fast.nn.network import build
 from dnabert_fast.seq.batch import Windows
-from dnabert_fast.train.finetune import check_fits, classifier, finetune, shape_of, shared, starting_network
-from dnabert_fast.train.loop import LabelledSet
+from dnabert_fast.train.finetune import check_fits, classifier, finetune, shape_of, starting_network
 from dnabert_fast.train.presets import PRESETS, Recipe
+from dnabert_fast.train.sets import LabelledSet, shared
 
 from .conftest import network_config, poly_runs
 

@@ -19,8 +19,10 @@ from dnabert_fast.nn.packed import Packed
 from dnabert_fast.seq.batch import Windows, tokenize
 from dnabert_fast.train import loop
 from dnabert_fast.train.finetune import classifier, starting_network
-from dnabert_fast.train.loop import LabelledSet, evaluate, learning_rate, train
+from dnabert_fast.train.learner import NetworkLearner
+from dnabert_fast.train.loop import evaluate, learning_rate, train
 from dnabert_fast.train.presets import Recipe
+from dnabert_fast.train.sets import LabelledSet, shifted
 
 from .conftest import poly_runs
 
@@ -42,9 +44,16 @@ def test_a_tiny_set_is_learnt(recipe: Recipe) -> None:
     network = fresh(data, recipe)
     losses: list[float] = []
     recipe = replace(recipe, epochs=20)
-    outcome = train(network, data, dev, recipe, 1, lambda e: losses.append(e["loss"]) if e["event"] == "step" else None)
+    outcome = train(
+        NetworkLearner(network),
+        data,
+        dev,
+        recipe,
+        1,
+        lambda e: losses.append(e["loss"]) if e["event"] == "step" else None,
+    )
     assert losses[-1] < 0.1 < 0.5 < losses[0]
-    assert evaluate(network, data)["accuracy"] > 0.95
+    assert evaluate(NetworkLearner(network), data)["accuracy"] > 0.95
     assert outcome.dev["mcc"] > 0.9
     assert outcome.steps == len(losses) == 20 * 8
 
@@ -54,7 +63,7 @@ def test_equal_seeds_give_equal_weights_and_others_do_not(data: LabelledSet, dev
     for seed in (5, 5, 6):
         torch.rand(seed)  # the global generator's state must not matter
         network = fresh(data, recipe, seed)
-        train(network, data, dev, recipe, seed)
+        train(NetworkLearner(network), data, dev, recipe, seed)
         found.append(weights(network))
     assert equal(found[0], found[1])
     assert not equal(found[0], found[2])
@@ -64,7 +73,7 @@ def test_the_callers_random_state_is_left_alone(data: LabelledSet, dev: Labelled
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    train(fresh(data, recipe), data, dev, replace(recipe, epochs=1), 1)
+    train(NetworkLearner(fresh(data, recipe)), data, dev, replace(recipe, epochs=1), 1)
     assert torch.equal(torch.rand(1), expected)
 
 
@@ -75,14 +84,14 @@ def test_the_weights_of_the_best_evaluation_are_restored(
     at_evaluation: list[dict[str, torch.Tensor]] = []
     ranks = iter([(0.2, 0.5), (0.6, 0.5), (0.6, 0.4), (0.6, 0.45), (0.1, 0.1), (0.6, 0.4)])
 
-    def evaluation(network: Network, *rest: Any) -> dict[str, float]:
-        at_evaluation.append(weights(network))
+    def evaluation(learner: NetworkLearner, *rest: Any) -> dict[str, float]:
+        at_evaluation.append(weights(learner.network))
         mcc, loss = next(ranks)
         return {"mcc": mcc, "loss": loss, "classes_predicted": 2}
 
     monkeypatch.setattr(loop, "evaluate", evaluation)
     events: list[Any] = []
-    outcome = train(network, data, dev, replace(recipe, evaluations=2), 1, events.append)
+    outcome = train(NetworkLearner(network), data, dev, replace(recipe, evaluations=2), 1, events.append)
     assert [e["step"] for e in events if e["event"] == "evaluation"] == [2, 4, 6, 8, 10, 12]
     assert [e["best"] for e in events if e["event"] == "evaluation"] == [True, True, True, False, False, False]
     assert outcome.best_step == 6
@@ -142,7 +151,9 @@ def test_shifts_take_every_value_to_either_side(recipe: Recipe) -> None:
 
 @given(st.lists(st.tuples(st.text("ACGT", max_size=8), st.integers(-10, 10)), min_size=1, max_size=5))
 def test_a_shifted_window_keeps_its_length_and_takes_n(rows: list[tuple[str, int]]) -> None:
-    found = loop.shifted(Windows.from_strings([bases for bases, _ in rows]), np.array([by for _, by in rows]))
+    windows = Windows.from_strings([bases for bases, _ in rows])
+    moved = shifted(LabelledSet(windows, np.zeros(len(rows), np.int64)), np.array([by for _, by in rows]))
+    found = moved.windows
     for i, (bases, by) in enumerate(rows):
         expected = "".join(bases[j - by] if 0 <= j - by < len(bases) else "N" for j in range(len(bases)))
         assert found[i].decode() == expected
@@ -157,7 +168,7 @@ def test_a_reversed_row_is_read_as_its_reverse_complement(data: LabelledSet, rec
         network = fresh(data, recipe).eval()  # no dropout
         optimizer = loop._adamw(network, recipe)
         part = LabelledSet(windows, data.labels)
-        found.append(loop._step(network, part, np.full(16, strand), optimizer, recipe, 10_000, "here"))
+        found.append(loop._step(NetworkLearner(network), part, np.full(16, strand), optimizer, recipe, "here"))
     assert found[0] == found[1]
 
 
@@ -168,9 +179,8 @@ def test_a_step_is_the_same_however_its_tokens_are_cut(recipe: Recipe) -> None:
     found = []
     for max_tokens in (100_000, 130, 1):
         network = fresh(data, recipe).eval()
-        loss, norm = loop._step(
-            network, data, np.zeros(16, bool), loop._adamw(network, recipe), recipe, max_tokens, "here"
-        )
+        learner = NetworkLearner(network, max_tokens)
+        loss, norm = loop._step(learner, data, np.zeros(16, bool), loop._adamw(network, recipe), recipe, "here")
         found.append((loss, norm))
     # The gradients are fp32 sums in another order: relative error of some 1e-6.
     assert found[1] == pytest.approx(found[0], rel=1e-5)
@@ -182,7 +192,7 @@ def test_a_step_equals_plain_torch(data: LabelledSet, recipe: Recipe) -> None:
     recipe = replace(recipe, clip=0.002)
     ours, theirs = fresh(data, recipe).eval(), fresh(data, recipe).eval()
     data = LabelledSet(data.windows[:16], data.labels[:16])
-    loss, norm = loop._step(ours, data, np.zeros(16, bool), loop._adamw(ours, recipe), recipe, 10_000, "here")
+    loss, norm = loop._step(NetworkLearner(ours), data, np.zeros(16, bool), loop._adamw(ours, recipe), recipe, "here")
     batch = tokenize(data.windows, 3)
     expected = F.cross_entropy(theirs(Packed.from_arrays(batch.ids, batch.cu_seqlens)), torch.from_numpy(data.labels))
     names, parameters = zip(*theirs.named_parameters(), strict=True)
@@ -208,7 +218,7 @@ def test_evaluation_is_the_metrics_of_the_softmax(dev: LabelledSet, recipe: Reci
     batch = tokenize(dev.windows, 3)
     with torch.no_grad():
         scores = network.eval()(Packed.from_arrays(batch.ids, batch.cu_seqlens)).double()
-    found = evaluate(network, dev)
+    found = evaluate(NetworkLearner(network), dev)
     assert found["loss"] == pytest.approx(float(F.cross_entropy(scores, torch.from_numpy(dev.labels))), abs=1e-6)
     expected = class_metrics(dev.labels, scores.softmax(1).numpy())
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-6)
@@ -232,7 +242,7 @@ def test_training_stops_where_numbers_end(
             network.encoder.word[:] = value
     before = weights(network)
     with pytest.raises(DnabertError) as caught:
-        train(network, data, dev, recipe, 1)
+        train(NetworkLearner(network), data, dev, recipe, 1)
     assert str(caught.value).startswith(f"step 1 of 12: {words}")
     assert "lower the learning rate (0.003) or warm up longer" in str(caught.value)
     after = weights(network)
@@ -244,7 +254,7 @@ def test_a_collapse_is_said(data: LabelledSet, dev: LabelledSet, recipe: Recipe)
     with torch.no_grad():
         network.head.classifier.bias[:] = torch.tensor([50.0, -50.0])
     events: list[Any] = []
-    outcome = train(network, data, dev, replace(recipe, learning_rate=1e-9, epochs=1), 1, events.append)
+    outcome = train(NetworkLearner(network), data, dev, replace(recipe, learning_rate=1e-9, epochs=1), 1, events.append)
     assert "one class is predicted" in events[-1]["warning"]
     assert loop.collapse_warning(outcome.dev) == events[-1]["warning"]
     assert outcome.dev["mcc"] == 0.0

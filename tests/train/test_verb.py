@@ -11,7 +11,9 @@ import pytest
 
 from dnabert_fast.engine.model import load
 from dnabert_fast.errors import CheckpointError, DnabertError, FormatError
-from dnabert_fast.train.loop import LabelledSet, evaluate
+from dnabert_fast.train.learner import NetworkLearner
+from dnabert_fast.train.loop import evaluate
+from dnabert_fast.train.sets import LabelledSet
 from dnabert_fast.workflows.finetune import finetune
 
 from .conftest import poly_runs
@@ -56,7 +58,7 @@ def test_the_folder_is_the_model_that_was_measured(tmp_path: Path, files: dict[s
     model = load(str(out))
     assert (model.k, model.labels, model.block.window) == (3, ("0", "1"), 24)
     test = poly_runs(48, 2)
-    again = evaluate(model.network, test)
+    again = evaluate(NetworkLearner(model.network), test)
     assert {name: facts["test"][name] for name in again} == pytest.approx(again, abs=1e-12)
     answers = model.predict(test.windows)
     assert float(np.mean(answers.argmax(1) == test.labels)) == pytest.approx(facts["test"]["accuracy"])

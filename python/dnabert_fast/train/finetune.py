@@ -12,12 +12,14 @@ from ..nn.backends import choose
 from ..nn.checkpoint import read_network
 from ..nn.config import NetworkConfig, WindowBlock
 from ..nn.network import Network, build
-from ..seq.batch import PIECE, Windows
+from ..seq.batch import PIECE
 from ..seq.types import I64
-from .loop import Event, LabelledSet, Trained, train
+from .learner import NetworkLearner
+from .loop import Event, Trained, train
 from .presets import Recipe
+from .sets import LabelledSet
 
-__all__ = ["Shape", "check_fits", "classifier", "finetune", "shape_of", "shared", "starting_network"]
+__all__ = ["Shape", "check_fits", "classifier", "finetune", "shape_of", "starting_network"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def finetune(
     """
     check_fits(data, dev, base.config.k, "dev")
     network = classifier(base, recipe, data, seed)
-    return network, train(network, data, dev, recipe, seed, report)
+    return network, train(NetworkLearner(network), data, dev, recipe, seed, report)
 
 
 def check_fits(data: LabelledSet, other: LabelledSet, k: int, name: str) -> None:
@@ -123,13 +125,3 @@ def _configured(base: NetworkConfig, recipe: Recipe, data: LabelledSet, shape: S
 
 def _pieces(lengths: I64, k: int) -> I64:
     return np.maximum(1, -(-(lengths - k + 1) // PIECE))
-
-
-def shared(data: LabelledSet, other: LabelledSet) -> int:
-    """How many sequences of `other` stand in `data` as well."""
-    known = {_key(data.windows, row) for row in range(len(data))}
-    return int(np.count_nonzero([_key(other.windows, row) in known for row in range(len(other))]))
-
-
-def _key(windows: Windows, row: int) -> bytes:
-    return windows[row].upper()

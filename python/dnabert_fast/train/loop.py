@@ -11,34 +11,20 @@ from typing import TypeAlias
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..engine.predict import MAX_TOKENS, logits, prepare
 from ..errors import DnabertError
 from ..evaluate.metrics import class_metrics
-from ..nn.network import Network
-from ..nn.packed import Packed
-from ..seq.batch import PIECE, Windows, cut, tokenize
-from ..seq.types import F32, I64, Bool
+from ..seq.batch import cut
+from ..seq.types import I64, Bool
+from .learner import Learner
 from .presets import Recipe
+from .sets import LabelledSet, shifted
 
-__all__ = ["Event", "LabelledSet", "Trained", "collapse_warning", "evaluate", "learning_rate", "shifted", "train"]
+__all__ = ["Event", "Trained", "collapse_warning", "evaluate", "learning_rate", "train"]
 
 Event: TypeAlias = Mapping[str, object]
 """What happened, under `event` ("step", "evaluation"), with its figures; plain numbers, strings and None."""
-
-_UNIT = 4096
-
-
-@dataclass(frozen=True)
-class LabelledSet:
-    """n sequences and their classes, `labels` int64[n]."""
-
-    windows: Windows
-    labels: I64
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
 
 @dataclass(frozen=True)
@@ -51,38 +37,37 @@ class Trained:
 
 
 def train(
-    network: Network,
+    learner: Learner,
     data: LabelledSet,
     dev: LabelledSet,
     recipe: Recipe,
     seed: int,
     report: Callable[[Event], None] = lambda event: None,
-    max_tokens: int = MAX_TOKENS,
 ) -> Trained:
-    """Train all parameters of `network` in place; leave it with the weights that were best on `dev`, in eval mode.
+    """Train all parameters of `learner.module` in place; leave it with those that were best on `dev`, in eval mode.
 
     AdamW (betas 0.9 and 0.999; decay on matrices alone), cross-entropy, linear warm-up and decay, gradients clipped by
-    their norm. A step is `recipe.batch` sequences in packed batches of at most `max_tokens` tokens, whose gradients
-    are summed. Best is the highest MCC, then the lowest loss, on `dev`. Equal seeds give equal weights on one machine
+    their norm. A step is `recipe.batch` sequences in packed batches of at most `learner.max_tokens` tokens, whose
+    gradients are summed. Best is the highest MCC, then the lowest loss, on `dev`. Equal seeds give equal weights on one machine
     with one thread count. `report` is told of each step and evaluation. Raises DnabertError, naming the step, where the
-    loss or the gradient is not finite; the network then has the weights of the step before.
+    loss or the gradient is not finite; the module then has the weights of the step before.
     """
     per_epoch = -(-len(data) // recipe.batch)
     total = per_epoch * recipe.epochs
     eval_steps = _evaluation_steps(per_epoch, total, recipe.evaluations)
-    optimizer = _adamw(network, recipe)
+    module = learner.module
+    optimizer = _adamw(module, recipe)
     best: _Best | None = None
     seen, began = 0, time.monotonic()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network.train()
+        module.train()
         for step, (rows, reverse, shift) in enumerate(_steps(len(data), recipe, seed), 1):
             rate = learning_rate(step, total, recipe)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            windows = shifted(data.windows.take(rows), shift)
-            part = LabelledSet(windows, data.labels[rows])
-            loss, norm = _step(network, part, reverse, optimizer, recipe, max_tokens, f"step {step} of {total}")
+            part = shifted(data.take(rows), shift)
+            loss, norm = _step(learner, part, reverse, optimizer, recipe, f"step {step} of {total}")
             seen += len(rows)
             epoch = step / per_epoch
             seconds = time.monotonic() - began
@@ -91,16 +76,16 @@ def train(
                  "gradient_norm": norm, "sequences": seen, "seconds": seconds}
             )  # fmt: skip
             if step in eval_steps:
-                metrics = evaluate(network, dev, max_tokens)
+                metrics = evaluate(learner, dev)
                 better = best is None or _rank(metrics) > _rank(best.metrics)
                 if better:
-                    best = _Best(step, metrics, _copied(network))
+                    best = _Best(step, metrics, _copied(module))
                 facts = {"step": step, "epoch": epoch, **metrics, "best": better}
                 report({"event": "evaluation", **facts, "warning": collapse_warning(metrics)})
-                network.train()
+                module.train()
     assert best is not None, "the last step is always evaluated"
-    network.load_state_dict(best.weights)
-    network.eval()
+    module.load_state_dict(best.weights)
+    module.eval()
     return Trained(total, best.step, best.metrics)
 
 
@@ -111,22 +96,14 @@ def collapse_warning(metrics: Mapping[str, float]) -> str | None:
     return "one class is predicted for every dev sequence; if this lasts, lower the learning rate or warm up longer"
 
 
-def evaluate(network: Network, data: LabelledSet, max_tokens: int = MAX_TOKENS) -> dict[str, float]:
-    """Mean cross-entropy (`loss`), how many classes are predicted at all, and `evaluate.metrics` of a set.
-
-    Puts the network into eval mode.
-    """
-    network.eval()
-    parts: list[F32] = []
-    for first in range(0, len(data), _UNIT):
-        windows = data.windows[first : first + _UNIT]
-        unit = prepare(tokenize(windows, network.config.k), len(windows))
-        parts.append(logits(network, unit, max_tokens))
-    scores = torch.from_numpy(np.concatenate(parts)).double()
-    loss = float(F.cross_entropy(scores, torch.from_numpy(data.labels)))
+def evaluate(learner: Learner, data: LabelledSet) -> dict[str, float]:
+    """Mean cross-entropy (`loss`), how many classes are predicted at all, and `evaluate.metrics` of a set."""
+    scores = torch.from_numpy(learner.answers(data)).double()
+    labels = data.labels.astype(np.int64)
+    loss = float(F.cross_entropy(scores, torch.from_numpy(labels)))
     probabilities = scores.softmax(dim=1).numpy()
     predicted = len(np.unique(probabilities.argmax(axis=1)))
-    return {"loss": loss, "classes_predicted": predicted, **class_metrics(data.labels, probabilities)}
+    return {"loss": loss, "classes_predicted": predicted, **class_metrics(labels, probabilities)}
 
 
 def learning_rate(step: int, total: int, recipe: Recipe) -> float:
@@ -148,25 +125,13 @@ def _rank(metrics: Mapping[str, float]) -> tuple[float, float]:
     return metrics["mcc"], -metrics["loss"]
 
 
-def _copied(network: Network) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in network.state_dict().items()}
+def _copied(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}
 
 
 def _evaluation_steps(per_epoch: int, total: int, evaluations: int) -> set[int]:
     share = per_epoch / min(evaluations, per_epoch)
     return {min(total, math.ceil(i * share - 1e-9)) for i in range(1, math.ceil(total / share) + 1)} | {total}
-
-
-def shifted(windows: Windows, shift: I64) -> Windows:
-    """Each window moved to the right by shift[i] bases (left where negative), its length kept; N comes in."""
-    if not shift.any():
-        return windows
-    of_base = np.repeat(np.arange(len(windows)), windows.lengths)
-    source = np.arange(len(windows.bases)) - shift[of_base]
-    inside = (source >= windows.offsets[of_base]) & (source < windows.offsets[of_base + 1])
-    bases = np.full(len(windows.bases), ord("N"), np.uint8)
-    bases[inside] = windows.bases[source[inside]]
-    return Windows(bases, windows.offsets)
 
 
 def _steps(n: int, recipe: Recipe, seed: int) -> Iterator[tuple[I64, Bool, I64]]:
@@ -181,8 +146,8 @@ def _steps(n: int, recipe: Recipe, seed: int) -> Iterator[tuple[I64, Bool, I64]]
             yield rows, reverse[rows], shift[rows]
 
 
-def _adamw(network: Network, recipe: Recipe) -> torch.optim.AdamW:
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+def _adamw(module: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
@@ -191,31 +156,27 @@ def _adamw(network: Network, recipe: Recipe) -> torch.optim.AdamW:
 
 
 def _step(
-    network: Network,
+    learner: Learner,
     data: LabelledSet,
     reverse: Bool,
     optimizer: torch.optim.AdamW,
     recipe: Recipe,
-    max_tokens: int,
     where: str,
 ) -> tuple[float, float]:
     """One optimiser step on all of `data`; returns the mean loss and the gradient's norm before clipping."""
-    kmers = data.windows.lengths - network.config.k + 1
-    pieces = np.maximum(1, -(-kmers // PIECE))
+    costs = learner.costs(data)
     # Equal lengths side by side: attention runs in groups of one length.
-    order = np.argsort(kmers, kind="stable")
+    order = np.argsort(costs, kind="stable")
     optimizer.zero_grad(set_to_none=True)
     loss = 0.0
-    for part in cut((kmers + 2 * pieces)[order], max_tokens):
+    for part in cut(costs[order], learner.max_tokens):
         rows = order[part]
-        batch = tokenize(data.windows.take(rows), network.config.k, reverse[rows])
-        packed = Packed.from_arrays(batch.ids, batch.cu_seqlens, device=network.backend.device, rows=network.head.wants)
-        found = network(packed, pieces[rows])
-        wanted = torch.from_numpy(data.labels[rows]).to(found.device)
+        found = learner.outputs(data, rows, reverse[rows])
+        wanted = learner.targets(data, rows, reverse[rows])
         share = F.cross_entropy(found, wanted, reduction="sum") / len(data)
         share.backward()  # type: ignore[no-untyped-call]
         loss += float(share.detach())
-    norm = float(torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip))
+    norm = float(torch.nn.utils.clip_grad_norm_(learner.module.parameters(), recipe.clip))
     if not math.isfinite(loss) or not math.isfinite(norm):
         what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient's norm is {norm}"
         raise DnabertError(

@@ -21,10 +21,12 @@ from ..nn.checkpoint import write_network
 from ..nn.config import PRESETS as NETWORKS
 from ..nn.config import NetworkConfig
 from ..nn.network import Network
-from ..train.finetune import check_fits, shared, starting_network
+from ..train.finetune import check_fits, starting_network
 from ..train.finetune import finetune as train_classifier
-from ..train.loop import Event, LabelledSet, Trained, collapse_warning, evaluate
+from ..train.learner import NetworkLearner
+from ..train.loop import Event, Trained, collapse_warning, evaluate
 from ..train.presets import PRESETS, Recipe
+from ..train.sets import LabelledSet, shared
 from .progress import Advance, Progress, silent
 
 __all__ = ["finetune"]
@@ -86,7 +88,7 @@ def finetune(
         trained, outcome = train_classifier(base, sets["train"], sets["dev"], recipe, seed, tell)
     metrics = {"dev": _plain(outcome.dev)}
     if "test" in sets:
-        metrics["test"] = _plain(evaluate(trained, sets["test"]))
+        metrics["test"] = _plain(evaluate(NetworkLearner(trained), sets["test"]))
     facts = {"verb": "finetune", "preset": preset, "model": model, "seed": seed, **_about_run(recipe, trained, outcome)}
     facts["data"] = {name: _about_set(name, paths[name], sets) for name in sets}
     facts |= {"seconds": round(time.monotonic() - began, 1), **metrics}
