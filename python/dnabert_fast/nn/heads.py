@@ -83,11 +83,14 @@ class MaskedLM(Head):
         self.bias = nn.Parameter(torch.zeros(encoder.vocab_size))
         self.bias_times = bias_times
 
+    def transform(self, hidden: Tensor) -> Tensor:
+        """States [R, H] to what the decoder multiplies [R, H], in their dtype."""
+        x = self.backend.ops.linear_gelu(hidden, self.dense.weight, self.dense.bias)
+        return F.layer_norm(x.float(), x.shape[-1:], self.norm.weight, self.norm.bias, self.norm.eps).to(x.dtype)
+
     def logits(self, hidden: Tensor, word: Tensor) -> Tensor:
         """States [R, H] and the word table [V, H] to logits [R, V]."""
-        x = self.backend.ops.linear_gelu(hidden, self.dense.weight, self.dense.bias)
-        x = F.layer_norm(x, x.shape[-1:], self.norm.weight, self.norm.bias, self.norm.eps)
-        return self.backend.ops.linear(x, word, self.bias_times * self.bias)
+        return self.backend.ops.linear(self.transform(hidden), word, self.bias_times * self.bias)
 
     def pieces(self, hidden: Tensor) -> Tensor:
         """Raises DnabertError: a masked-LM head scores tokens, not windows."""
