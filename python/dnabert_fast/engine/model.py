@@ -100,7 +100,8 @@ class Model:
     def readout(self, class_name: str | None = None) -> Readout:
         """Which output is the score; raises DnabertError where the model has no head or the choice is open."""
         self.need_head()
-        return Readout.choose(self.labels, self.network.config.regression, class_name)
+        config = self.network.config
+        return Readout.choose(self.labels, config.regression, class_name, config.temperature)
 
     def prepare(self, windows: Windows, reverse: Bool | None = None) -> list[Prepared]:
         """Tokens of the windows on each strand the model reads; the work of a reader thread.
@@ -200,10 +201,11 @@ class Model:
         return np.concatenate(parts) if parts else np.empty((0, max(1, len(self.labels))), np.float32)
 
     def probabilities(self, logits: F32) -> F32:
-        """Softmax of logits [n, C] over the classes; the values themselves for a regression."""
-        if self.network.config.regression:
+        """Softmax of logits [n, C] over the model's temperature; the values themselves for a regression."""
+        config = self.network.config
+        if config.regression:
             return logits
-        result: F32 = torch.from_numpy(logits).softmax(dim=1).numpy()
+        result: F32 = torch.from_numpy(logits / np.float32(config.temperature)).softmax(dim=1).numpy()
         return result
 
     def embed(self, sequences: Sequences, pooling: str = "mean") -> F32:

@@ -14,14 +14,18 @@ __all__ = ["Readout", "log_odds_ratio", "probability", "weighted_difference"]
 
 @dataclass(frozen=True)
 class Readout:
-    """Which number of a head is the score: the log-odds of one class, or the value of a regression."""
+    """Which number of a head is the score: the log-odds of one class, or the value of a regression.
+
+    Logits of classes are divided by the `temperature` of a calibrated model, values of a regression are not.
+    """
 
     column: int
     regression: bool
     label: str
+    temperature: float = 1.0
 
     @staticmethod
-    def choose(labels: tuple[str, ...], regression: bool, name: str | None) -> Readout:
+    def choose(labels: tuple[str, ...], regression: bool, name: str | None, temperature: float = 1.0) -> Readout:
         """The second class of two, the class called `name`, or the value of a regression.
 
         Raises DnabertError where a head of more classes leaves the choice open, or has no class of that name.
@@ -32,17 +36,18 @@ class Readout:
             return Readout(0, True, labels[0] if labels else "value")
         if name is None:
             if len(labels) == 2:
-                return Readout(1, False, labels[1])
+                return Readout(1, False, labels[1], temperature)
             raise DnabertError(f"this model has {len(labels)} classes; choose one with --class: {', '.join(labels)}")
         if name not in labels:
             raise DnabertError(f"--class {name}: this model's classes are {', '.join(labels)}")
-        return Readout(labels.index(name), False, name)
+        return Readout(labels.index(name), False, name, temperature)
 
     def score(self, logits: F32) -> F64:
         """The score of each row of logits [n, C], float64 [n]: log-odds (natural) of the class, or the value."""
         table = logits.astype(np.float64)
         if self.regression:
             return table[:, self.column]
+        table /= self.temperature
         others = np.delete(table, self.column, axis=1)
         top = others.max(axis=1)
         log_sum: F64 = top + np.log(np.exp(others - top[:, None]).sum(axis=1))

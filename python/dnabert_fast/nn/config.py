@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -68,7 +69,11 @@ class WindowBlock:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkConfig:
-    """An encoder with its head; `labels` are the names of the outputs (one for a regression, none without classes)."""
+    """An encoder with its head; `labels` are the names of the outputs (one for a regression, none without classes).
+
+    `temperature` is what logits of classes are divided by before they are read as log-odds (Guo et al. 2017); it is no
+    part of the network proper, which gives the same logits whatever it is.
+    """
 
     encoder: EncoderConfig
     k: int
@@ -80,6 +85,7 @@ class NetworkConfig:
     rnn_layers: int = 1
     rnn_dropout: float = 0.0
     block: WindowBlock | None = None
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         if self.head not in HEADS:
@@ -90,10 +96,12 @@ class NetworkConfig:
             raise ValueError(f"a {self.head} head needs labels")
         if self.regression and len(self.labels) != 1:
             raise ValueError(f"a regression has one output, not {len(self.labels)}")
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"a temperature is a number greater than 0, not {self.temperature}")
 
     def with_head(self, head: str, labels: tuple[str, ...] = (), **fields: Any) -> NetworkConfig:
-        """The same encoder under another head."""
-        return replace(self, head=head, labels=labels, **fields)
+        """The same encoder under another head, which nobody has calibrated yet."""
+        return replace(self, head=head, labels=labels, **{"temperature": 1.0, **fields})
 
 
 def _released(k: int) -> NetworkConfig:
@@ -174,7 +182,14 @@ def config_from_json(
         rnn_layers=rnn_layers,
         rnn_dropout=float(fields.get("rnn_dropout", 0.0)),
         block=block,
+        temperature=_temperature(own.get("temperature", 1.0), source),
     )
+
+
+def _temperature(value: Any, source: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise CheckpointError(f"{source}: dnabert_fast.temperature is {value!r}; it is a number greater than 0")
+    return float(value)
 
 
 def _encoder(fields: Mapping[str, Any], source: str) -> EncoderConfig:
@@ -218,6 +233,8 @@ def config_to_json(config: NetworkConfig) -> dict[str, Any]:
     if config.block is not None:
         block = config.block
         own |= {"window": block.window, "anchor": block.anchor, "classes": list(block.classes), "strand": block.strand}
+    if config.temperature != 1.0:  # left out otherwise, so that a network nobody calibrated keeps its hash
+        own["temperature"] = config.temperature
     fields: dict[str, Any] = {
         "architectures": [_ARCHITECTURES[config.head]],
         "model_type": "bert",
