@@ -61,6 +61,8 @@ def test_requests_go_to_free_processes_until_one_dies() -> None:
     assert "in begin" in str(failure.value.__cause__)
     with pytest.raises(DnabertError, match=r"pip install 'dnabert-fast\[b\]'"):
         fleet.ask(("extra", 0), silent).result(60)
+    with pytest.raises(TypeError, match="cannot pickle"):
+        fleet.ask(("lock", 0), silent).result(60)
     assert [fleet.ask(("note", "once"), silent).result(60)[2] for _ in range(4)] == ["once"] * 4
     assert fleet.notes == ("once",)
 
@@ -76,6 +78,9 @@ def test_requests_go_to_free_processes_until_one_dies() -> None:
     with pytest.raises(DnabertError, match="ended with exit code 3"):
         fleet.ask(("die", 3), silent).result(60)
     assert gone(process)
+    with pytest.raises((pickle.PicklingError, AttributeError), match="pickle"):
+        fleet.ask(("sleep", lambda: 0), silent).result(60)
+    fleet.stop()
 
 
 def test_a_resident_that_cannot_be_made_and_a_fleet_that_is_stopped() -> None:
@@ -96,7 +101,7 @@ def test_a_resident_that_cannot_be_made_and_a_fleet_that_is_stopped() -> None:
 
 
 SCRIPT = """
-import sys, time
+import time
 from oracle.resident import Echo
 from dnabert_fast.engine.fleet import Fleet
 from dnabert_fast.engine.pipeline import pipeline
@@ -105,7 +110,7 @@ def told(share):
     pass
 
 def compute(item):
-    answer = fleet.ask(("sleep", 0 if item == 0 else 600), told)
+    answer = fleet.ask(("sleep", 0 if item == 0 else 600, bytes(10_000_000)), told)
     return answer.result
 
 if __name__ == "__main__":
@@ -134,7 +139,46 @@ def test_no_process_stays_behind(tmp_path: Path, sent: signal.Signals) -> None:
         assert program.wait(20) != 0
         assert all(map(gone, processes))
         if sent == signal.SIGINT:
-            assert program.stderr.read().count("KeyboardInterrupt") == 1
+            said = program.stderr.read()
+            assert said.count("KeyboardInterrupt") == said.count("Traceback") == 1
+
+
+STARTING = """
+import time
+if __name__ == "__mp_main__":
+    time.sleep(2)
+from oracle.resident import Echo
+from dnabert_fast.engine.fleet import Fleet
+
+def told(share):
+    pass
+
+if __name__ == "__main__":
+    fleet = Fleet(Echo, ["a", "b"])
+    answer = fleet.ask(("sleep", 0), told)
+    print("asked", flush=True)
+    answer.result()
+"""
+
+
+def test_processes_that_start_leave_ctrl_c_to_the_program(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(STARTING)
+    with subprocess.Popen(
+        [sys.executable, str(tmp_path / "script.py")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,
+    ) as program:
+        assert program.stdout is not None
+        assert program.stderr is not None
+        assert program.stdout.readline() == "asked\n"
+        time.sleep(1)
+        os.killpg(program.pid, signal.SIGINT)
+        assert program.wait(20) != 0
+        said = program.stderr.read()
+        assert said.count("KeyboardInterrupt") == said.count("Traceback") == 1, said
 
 
 def test_names_of_devices() -> None:
@@ -148,7 +192,9 @@ def test_names_of_devices() -> None:
 @pytest.mark.parametrize("gpus", [0, 1, 3])
 def test_cuda_means_every_gpu(monkeypatch: pytest.MonkeyPatch, gpus: int) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    assert device_names("cuda") == (["cuda"] if gpus < 2 else ["cuda:0", "cuda:1", "cuda:2"])
+    every = ["cuda"] if gpus < 2 else ["cuda:0", "cuda:1", "cuda:2"]
+    assert device_names("cuda") == every
+    assert device_names("cpu,cuda") == ["cpu", *every]  # no process could start others in its turn
 
 
 def test_a_device_that_is_not_there(make_model: Callable[..., Path]) -> None:

@@ -215,3 +215,25 @@ def test_whoever_is_waited_for_is_told_of_an_end(stage: str) -> None:
         pipeline(
             range(50), lambda item: run("read", item), lambda item: run("compute", item), write, cancel=released.set
         )
+
+
+def test_what_is_asked_for_while_a_stage_fails_is_cancelled_too() -> None:
+    """The writer fails while `compute` is about to ask somebody, such as processes that would be started again."""
+    failed, said = threading.Event(), []
+
+    def compute(item: int) -> int:
+        if item == 1:
+            assert failed.wait(10)
+            said.append("asked")
+        return item
+
+    def write(item: int) -> None:
+        raise ValueError("disk full")
+
+    def cancel() -> None:
+        said.append("cancelled")
+        failed.set()
+
+    with pytest.raises(ValueError, match="disk full"):
+        pipeline(range(9), nothing, compute, write, cancel=cancel)
+    assert said == ["cancelled", "asked", "cancelled"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,8 +20,8 @@ class Echo:
         self.device = device
         self.notes: tuple[str, ...] = ()
 
-    def begin(self, request: tuple[str, Any], tick: Callable[[float], None]) -> Callable[[], Any]:
-        what, value = request
+    def begin(self, request: tuple[Any, ...], tick: Callable[[float], None]) -> Callable[[], Any]:
+        what, value, *_ = request
         if what == "fail":
             raise ValueError(f"bad {value}")
         tick(0.5)
@@ -28,6 +29,8 @@ class Echo:
             self.notes = (value,)
         if what == "die":
             os._exit(value)
+        if what == "lock":
+            return threading.Lock
         if what == "extra":
             return lambda: (_ for _ in ()).throw(MissingExtra("a", "b", "c"))
         if what == "sleep":

@@ -10,11 +10,12 @@ import threading
 import traceback
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, NoReturn, Protocol
 
@@ -46,15 +47,16 @@ Make = Callable[[str], Resident]
 
 
 def device_names(device: str) -> list[str]:
-    """The devices of a list such as "cuda:0,cuda:1"; "cuda" alone is every GPU of the machine, if it has several."""
+    """The devices of a list such as "cuda:0,cuda:1"; "cuda" is every GPU of the machine, if it has several."""
     import torch  # here, so that a process of a fleet does not wait for it
 
     names = [name.strip() for name in device.split(",")]
     if "" in names:
         raise DnabertError(f"--device {device}: a name is missing in the list")
-    if names == ["cuda"] and torch.cuda.device_count() > 1:
-        return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    return names
+    if "cuda" not in names or (count := torch.cuda.device_count()) < 2:
+        return names
+    every = [f"cuda:{index}" for index in range(count)]
+    return [one for name in names for one in (every if name == "cuda" else [name])]
 
 
 class Fleet:
@@ -114,14 +116,20 @@ class _Member:
         self.outbox: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, make, device), name=device, daemon=True)
-        self.process.start()
+        with _interrupts_held():
+            self.process.start()
         theirs.close()
+        self.sender: threading.Thread | None = None
 
-    def send(self) -> None:
-        """Send what is in the outbox, until it says that there will be no more."""
-        with suppress(OSError):  # whoever receives finds that the process is gone
+    def send(self, fail: Callable[[BaseException], None]) -> None:
+        """Send what is in the outbox, until it says that there will be no more; `fail` is told of what cannot be."""
+        try:
             while (job := self.outbox.get()) is not None:
                 self.connection.send((job.number, job.request))
+        except OSError:
+            pass  # whoever receives finds that the process is gone
+        except Exception as error:  # such as too little memory for a copy
+            fail(error)
 
     def how_it_ended(self) -> str:
         self.process.join(_PATIENCE)
@@ -149,7 +157,9 @@ class _Running:
             self.end()
             raise
         for member in self._members:
-            threading.Thread(target=member.send, name=f"to {member.device}", daemon=True).start()
+            to = f"to {member.device}"
+            member.sender = threading.Thread(target=member.send, args=(self.end,), name=to, daemon=True)
+            member.sender.start()
             threading.Thread(target=self._receive, args=(member,), name=f"from {member.device}", daemon=True).start()
 
     def ask(self, request: Any, tick: Tick) -> Future[Any]:
@@ -215,7 +225,20 @@ class _Running:
             self.end(error)
         finally:
             member.outbox.put(None)
+            assert member.sender is not None
+            member.sender.join()  # who may be writing, and finds that the process is gone
             member.connection.close()
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits, in this thread and in a process that it starts, until that is ready to leave it to others."""
+    resource_tracker.ensure_running()  # whose own start would let Ctrl-C through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _ThereError(Exception):
@@ -240,11 +263,12 @@ def _portable(error: BaseException) -> tuple[BaseException, str]:
 def _serve(connection: Connection, make: Make, device: str) -> None:
     """Answer requests in order until the other end is closed; the next is begun before the last one's answer is in."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks, which ends this one
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
     lock = threading.Lock()
 
     def send(*message: object) -> None:
-        with lock, suppress(BrokenPipeError):
+        with lock, suppress(OSError):  # the other end is closed, and this process about to end
             connection.send(message)
 
     try:
@@ -258,11 +282,9 @@ def _serve(connection: Connection, make: Make, device: str) -> None:
         while True:
             number, wait_for = begun.get()
             try:
-                answer = wait_for()
+                send("done", number, wait_for(), resident.notes)
             except Exception as error:
                 send("failed", number, *_portable(error))
-            else:
-                send("done", number, answer, resident.notes)
 
     threading.Thread(target=answers, daemon=True).start()
     with suppress(EOFError):

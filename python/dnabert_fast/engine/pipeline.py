@@ -115,4 +115,5 @@ def pipeline(
                 feeder.join(_GRACE_SECONDS if failures else None)
             pool.shutdown(wait=True, cancel_futures=True)
     if failures:
+        cancel()  # of what was asked for while the others were being told
         raise failures[0]
