@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +18,7 @@ from torch import Tensor
 
 from dnabert_fast.nn.backends import choose, triton_backend
 from dnabert_fast.nn.config import EncoderConfig, NetworkConfig
-from dnabert_fast.nn.graphs import MOST_TOKENS, Graphs, bucket_of
+from dnabert_fast.nn.graphs import MOST_TOKENS, CudaRecorder, Graphs, bucket_of
 from dnabert_fast.nn.network import Network, build
 from dnabert_fast.nn.packed import Layout, Packed
 from dnabert_fast.nn.prepared import PreparedEncoder
@@ -180,6 +185,96 @@ def test_processors_have_no_graphs() -> None:
     network = build(NetworkConfig(encoder=encoder, k=3, head="none", labels=()), choose("cpu", "cpu"), seed=1).eval()
     assert network.prepare()._graphs is None
     assert network.prepare().notes == ()
+
+
+def test_weights_are_let_go_with_their_encoder(network: Network) -> None:
+    """At once: collections of what refers to itself do not see that a device's memory is full."""
+    encoder = PreparedEncoder(network.encoder, replace(network.backend, device="cuda:0"))
+    weights = weakref.ref(encoder._tables[0])
+    gc.disable()
+    try:
+        del encoder
+        assert weights() is None
+    finally:
+        gc.enable()
+
+
+class Streams:
+    """torch.cuda's streams as far as a recording uses them; `recorded` are those that graphs were recorded on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
+        self.now, self.fails, self.made = self, fails, 0
+        self.recorded: list[object] = []
+        for name in ("Stream", "stream", "graph", "current_stream"):
+            monkeypatch.setattr(torch.cuda, name, getattr(self, name))
+        for name in ("device", "CUDAGraph", "graph_pool_handle"):
+            monkeypatch.setattr(torch.cuda, name, lambda *_: nullcontext())
+
+    def Stream(self) -> Any:
+        self.made += 1
+        return type("Aside", (), {"wait_stream": self.wait_stream})()
+
+    def current_stream(self) -> Any:
+        return self.now
+
+    def wait_stream(self, _: object) -> None:
+        pass
+
+    @contextmanager
+    def stream(self, stream: Any) -> Iterator[None]:
+        before, self.now = self.now, stream
+        try:
+            yield
+        finally:
+            self.now = before
+
+    @contextmanager
+    def graph(self, graph: object, pool: object, stream: Any, capture_error_mode: str) -> Iterator[None]:
+        self.recorded.append(stream)
+        before, self.now = self.now, stream
+        yield
+        if self.fails:  # as torch does, which then leaves its stream the current one
+            raise RuntimeError("operation failed due to a previous error during capture")
+        self.now = before
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_device_records_on_one_stream_of_its_own(monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
+    streams = Streams(monkeypatch, fails)
+    recorder, seen = CudaRecorder("cuda:1"), []
+
+    def work() -> Tensor:
+        seen.append(streams.now)
+        return torch.zeros(1)
+
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="capture") if fails else nullcontext():
+            recorder.record(work)
+        assert streams.now is streams
+    assert streams.made == 1
+    assert len(seen) == 6
+    assert len(set(map(id, [*seen, *streams.recorded]))) == 1
+    assert streams.recorded[0] is not streams
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="there are no two GPUs")
+def test_each_of_two_gpus_records_its_own_work() -> None:
+    for device in ("cuda:1", "cuda:0"):
+        value = torch.zeros(4, device=device)
+        replay = CudaRecorder(device).record(lambda value=value: value + 1)
+        value.fill_(5)
+        assert replay().tolist() == [6.0] * 4
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not GPU, reason="there is no GPU")
+def test_a_recording_that_waits_for_the_gpu_leaves_it_fit_for_work() -> None:
+    value, before = torch.ones(4, device="cuda"), torch.cuda.current_stream()
+    with pytest.raises(RuntimeError):
+        CudaRecorder("cuda").record(lambda: value * value.sum().item())
+    assert torch.cuda.current_stream() == before
+    assert (value + 1).tolist() == [2.0] * 4
 
 
 @pytest.mark.gpu

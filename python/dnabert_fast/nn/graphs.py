@@ -166,22 +166,26 @@ class CudaRecorder:
     def __init__(self, device: str) -> None:
         self._device = torch.device(device)
         self._pool: Any = None
+        self._aside: Any = None
 
     def record(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
         with torch.cuda.device(self._device):
             if self._pool is None:
                 self._pool = torch.cuda.graph_pool_handle()
-            # Kernels are compiled and libraries take their workspaces now: a recording may do neither.
-            aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            aside.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(aside):
+                # One stream for all: libraries keep a workspace for each that they have seen.
+                self._aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            now, graph = torch.cuda.current_stream(), torch.cuda.CUDAGraph()
+            # Left whatever happens: torch does not restore the stream where a recording cannot be ended.
+            with torch.cuda.stream(self._aside):
+                # Kernels are compiled and libraries take their workspaces now: a recording may do neither.
+                self._aside.wait_stream(now)
                 for _ in range(2):
                     work()
-            torch.cuda.current_stream().wait_stream(aside)
-            graph = torch.cuda.CUDAGraph()
-            # Other threads may wait for events meanwhile.
-            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-                result = work()
+                now.wait_stream(self._aside)
+                # torch's own stream for recordings is on the device that was recorded on first, so that on another
+                # one nothing would be recorded. Other threads may wait for events meanwhile.
+                with torch.cuda.graph(graph, self._pool, self._aside, capture_error_mode="thread_local"):
+                    result = work()
 
         def replay() -> Tensor:
             graph.replay()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -28,6 +31,9 @@ class PreparedEncoder:
             layers = [layer for layer in encoder.layers if isinstance(layer, Layer)]
             self._layers = [_Layer(f"layers.{i}", layer, steps) for i, layer in enumerate(layers[:-1])]
             self._last = _LastLayer(f"layers.{len(layers) - 1}", layers[-1], steps)
+        # Not a method: graphs that held this object, which holds them, would leave both, and the device's memory that
+        # they fill, to Python's collector, which knows nothing of that memory.
+        self._run = partial(_run, steps, self._tables, self._norm, self._layers, self._last)
         on_gpu = backend.device.startswith("cuda")
         positions = self.config.max_positions
         self._graphs = Graphs(self._run, CudaRecorder(backend.device), positions) if on_gpu else None
@@ -51,14 +57,6 @@ class PreparedEncoder:
         layout = packed.arranged(self.backend.grouped)
         x = self._run(layout) if self._graphs is None else self._graphs(layout)
         return x if layout.restore is None else x.index_select(0, layout.restore)
-
-    def _run(self, layout: Layout) -> Tensor:
-        assert self.backend.frozen is not None
-        fed = [*(layer.qkv for layer in self._layers), self._last.kv]
-        state = self.backend.frozen.embed(layout, self._tables, self._norm, fed[0])
-        for layer, feeds in zip(self._layers, fed[1:], strict=True):
-            state = layer(state, layout, feeds)
-        return self._last(state, layout)
 
 
 class _Block:
@@ -114,6 +112,22 @@ class _LastLayer(_Block):
             context = self.steps.attention_rows(query, kv, layout, self.heads, self.out)
         states: Tensor = self.after(context, stream, None)[0]
         return states
+
+
+def _run(
+    steps: Frozen,
+    tables: tuple[Tensor, Tensor, Tensor],
+    norm: Norm,
+    layers: Sequence[_Layer],
+    last: _LastLayer,
+    layout: Layout,
+) -> Tensor:
+    """The states of the wanted rows of a layout."""
+    fed = [*(layer.qkv for layer in layers), last.kv]
+    state = steps.embed(layout, tables, norm, fed[0])
+    for layer, feeds in zip(layers, fed[1:], strict=True):
+        state = layer(state, layout, feeds)
+    return last(state, layout)
 
 
 def _clone(tensor: Tensor) -> Tensor:
