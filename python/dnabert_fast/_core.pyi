@@ -85,3 +85,36 @@ def vcf_splice(
     path: str,
 ) -> U8: ...
 def format_table(columns: list[tuple[U8, I64] | I64 | I32 | F32], rows: int) -> U8: ...
+
+# samples of a corpus, masking
+
+def clean_runs(bases: U8) -> I64: ...
+def split_runs(edges: I64, shortest: int, longest: int, seed: int, stream: int) -> I64: ...
+def place_samples(
+    edges: I64,
+    cuts: I64,
+    random: int,
+    shortest: int,
+    longest: int,
+    both_strands: bool,
+    seed: int,
+    stream: int,
+    first: int,
+    run: I64,
+    start: I64,
+    length: I64,
+    reverse: U8,
+) -> None: ...
+def orient(bases: U8, offsets: I64, reverse: U8) -> None: ...
+def mask(
+    ids: U16,
+    cu_seqlens: I32,
+    owner: I32,
+    k: int,
+    span: int,
+    rate: float,
+    whole_spans: bool,
+    seed: int,
+    first: int,
+    stream: int,
+) -> tuple[I64, I64]: ...
