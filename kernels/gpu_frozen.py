@@ -22,7 +22,7 @@ from .layer_norm import norm_step
 from .layout import Layout
 from .quantize import quantize_rows, quantize_weight
 
-__all__ = ["Fp8", "Fp8Linear", "Fused", "FusedLinear", "scaled_product"]
+__all__ = ["Fp8", "Fp8Linear", "Fused", "FusedLinear", "refusal", "scaled_product"]
 
 FP8 = torch.float8_e4m3fn
 
@@ -93,6 +93,23 @@ def scaled_product(
         out_dtype=dtype,
         use_fast_accum=True,
     )
+
+
+def refusal(device: str) -> str | None:
+    """Why torch does not multiply fp8 rows on a device, in its words; None where it does. Tries, and waits for it.
+
+    Not every build of torch has these products for every chip that could run them.
+    """
+    rows = torch.ones(32, 64, device=device).to(FP8)
+    scale, bias = torch.ones(32, device=device), torch.ones(32, dtype=torch.bfloat16, device=device)
+    try:
+        for added in (None, bias):
+            found = scaled_product(rows, scale, rows, scale, torch.bfloat16, added)
+            if not bool((found == (64 if added is None else 65)).all()):
+                return "its products are wrong"
+    except (RuntimeError, ValueError) as error:
+        return str(error).partition("\n")[0]
+    return None
 
 
 @dataclass(frozen=True)

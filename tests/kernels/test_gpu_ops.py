@@ -15,10 +15,10 @@ from torch import Tensor
 
 pytest.importorskip("triton")
 
-from dnabert_fast.kernels import reference
+from dnabert_fast.kernels import gpu_frozen, reference
 from dnabert_fast.kernels.frozen import Norm
 from dnabert_fast.kernels.gpu import TritonOps
-from dnabert_fast.kernels.gpu_frozen import FP8, Fp8, Fp8Linear, Fused, FusedLinear, scaled_product
+from dnabert_fast.kernels.gpu_frozen import FP8, Fp8, Fp8Linear, Fused, FusedLinear, refusal, scaled_product
 from interpreted import DEVICE, draw
 
 HIDDEN, HEADS = 64, 2
@@ -188,6 +188,19 @@ def test_scaled_product(rows: int, bias: int | None) -> None:
     found = scaled_product(x, scale, weight, weight_scale, torch.bfloat16, added)
     assert found.dtype is torch.bfloat16
     assert relative(found, exact.float()) < 2**-8
+
+
+def test_a_refusal_of_fp8_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(*_: Any) -> Tensor:
+        raise RuntimeError("CUBLAS_STATUS_NOT_SUPPORTED\nmore lines")
+
+    monkeypatch.setattr(gpu_frozen, "scaled_product", refusing)
+    assert refusal(DEVICE) == "CUBLAS_STATUS_NOT_SUPPORTED"
+    monkeypatch.setattr(gpu_frozen, "scaled_product", lambda *_: torch.zeros(32, 32))
+    assert refusal(DEVICE) == "its products are wrong"
+    monkeypatch.undo()
+    if DEVICE == "cpu":
+        assert refusal(DEVICE) is None
 
 
 def norm_of(seed: int) -> Norm:

@@ -19,6 +19,7 @@ Tell = Callable[..., None]
 @pytest.fixture
 def tell(monkeypatch: pytest.MonkeyPatch) -> Tell:
     """tell(capability, count, cuda, triton): what torch and pip say of this machine from now on."""
+    gpu_frozen = pytest.importorskip("dnabert_fast.kernels.gpu_frozen")
 
     def tell(
         capability: tuple[int, int] = (9, 0),
@@ -26,6 +27,7 @@ def tell(monkeypatch: pytest.MonkeyPatch) -> Tell:
         cuda: str | None = "12.8",
         triton: str | None = "3.7.1",
         name: str = "NVIDIA H200",
+        refusal: str | None = None,
     ) -> None:
         def version(_: str) -> str:
             if triton is None:
@@ -38,6 +40,7 @@ def tell(monkeypatch: pytest.MonkeyPatch) -> Tell:
             monkeypatch.setattr(torch.cuda, function, lambda *_, answer=answer: answer)
         monkeypatch.setattr(torch.version, "cuda", cuda)
         monkeypatch.setattr(backends, "version", version)
+        monkeypatch.setattr(gpu_frozen, "refusal", lambda device: refusal)
 
     return tell
 
@@ -140,6 +143,24 @@ def test_precisions_of_gpus(tell: Tell) -> None:
             choose("auto", device, "fp8")
         assert str(error.value) == f"{why}; use --precision fp16"
     assert choose("triton", "auto", "bf16").name == "triton"
+
+
+def test_fp8_is_not_to_be_had_where_torch_refuses_it(tell: Tell) -> None:
+    """As torch 2.10 does on some GPUs of capability 12.0, which could."""
+    refused = "CUDA error: CUBLAS_STATUS_NOT_SUPPORTED"
+    tell((12, 0), name="NVIDIA RTX 5090", refusal=refused)
+    why = f"torch {torch.__version__} multiplies no fp8 here ({refused}); NVIDIA RTX 5090 has 12.0"
+    assert available("cuda") == {
+        "fp8": why,
+        "fp16": None,
+        "bf16": None,
+        "fp32": None,
+        "int8": "int8 runs on processors",
+    }
+    with pytest.raises(BackendUnavailable) as error:
+        choose("auto", "cuda", "fp8")
+    assert str(error.value) == f"{why}; use --precision fp16"
+    assert choose("auto", "cuda", "fp16").precision == "fp16"
 
 
 def test_no_such_device_has_precisions() -> None:

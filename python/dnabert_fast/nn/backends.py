@@ -184,7 +184,7 @@ def _asked_gpu(name: str, device: str, precision: str, exceptions: tuple[str, ..
 
 
 def _gpu(index: int, precision: str, exceptions: tuple[str, ...], reason: str) -> Backend:
-    if (lack := _on_gpu(index)[precision]) is not None:
+    if (lack := _lack(index, precision)) is not None:
         raise BackendUnavailable(f"{lack}; use --precision fp16")
     reason = f"{reason}; {_told(index)}, Triton {_triton()}"
     return triton_backend(f"cuda:{index}", precision, reason, exceptions)
@@ -197,10 +197,22 @@ def _on_cpu() -> dict[str, str | None]:
 
 
 def _on_gpu(index: int) -> dict[str, str | None]:
-    old = torch.cuda.get_device_capability(index) < _LEAST_FP8
-    lacking = {"fp8": f"{_ELSEWHERE['fp8']}; {_told(index)}"} if old else {}
-    there = {name: lacking.get(name) for name in _ON_GPU}
-    return {**there, **{name: _ELSEWHERE[name] for name in PRECISIONS if name not in there}}
+    others = (name for name in PRECISIONS if name not in _ON_GPU)
+    return {name: _lack(index, name) for name in (*_ON_GPU, *others)}
+
+
+def _lack(index: int, precision: str) -> str | None:
+    """Why a GPU does not have a precision; None where it has."""
+    if precision not in _ON_GPU:
+        return _ELSEWHERE[precision]
+    if precision != "fp8":
+        return None
+    if torch.cuda.get_device_capability(index) < _LEAST_FP8:
+        return f"{_ELSEWHERE['fp8']}; {_told(index)}"
+    from ..kernels import gpu_frozen
+
+    why = gpu_frozen.refusal(f"cuda:{index}")
+    return None if why is None else f"torch {torch.__version__} multiplies no fp8 here ({why}); {_told(index)}"
 
 
 _NO_BF16 = "this processor has no fast bf16 (AVX-512 or Arm bf16)"
