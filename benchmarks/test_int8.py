@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -53,15 +54,18 @@ def exported() -> Iterator[Path]:
     pytest.importorskip("onnxscript")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        torch.onnx.export(
-            _Logits(peer("fp32")),
-            (torch.full((2, 98), 7),),
-            str(path),
-            input_names=["ids"],
-            output_names=["logits"],
-            dynamic_axes={"ids": {0: "batch", 1: "length"}},
-            dynamo=False,
-        )
+        # Warnings are of tracing, and that there is another exporter; the peer may have been made in inference mode.
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                _Logits(peer("fp32")).eval(),  # or it is left in training
+                (torch.full((2, 98), 7),),
+                str(path),
+                input_names=["ids"],
+                output_names=["logits"],
+                dynamic_axes={"ids": {0: "batch", 1: "length"}},
+                dynamo=False,
+            )
         yield path
 
 

@@ -35,6 +35,12 @@ def test_a_table_and_an_exit_code(cli: Cli, monkeypatch: pytest.MonkeyPatch, mod
     assert (code, len(stdout.splitlines())) == (0, 3)
     assert cli("check", model, "--count", 64, "-q") == (1, "", "")
 
+    put({"int8": LARGE, "bf16": SMALL}, spared={"int8": 2})
+    code, stdout, err = cli("check", model, "--count", 64)
+    assert code == 0
+    assert stdout.splitlines()[2].startswith("int8 (2 layers bf16)  reference  ")
+    assert err.startswith("note: int8 leaves these layers in bf16: layers.")
+
 
 def test_two_machines(cli: Cli, monkeypatch: pytest.MonkeyPatch, model: Path, out: Path) -> None:
     put = machine_with(monkeypatch)

@@ -22,6 +22,7 @@ from dnabert_fast import DnabertError, Genome, load
 from dnabert_fast.analysis.scan import ScanSummary, ScanUnit, plan_scan, scan
 from dnabert_fast.engine.fleet import Fleet, device_names
 from dnabert_fast.errors import BackendUnavailable
+from dnabert_fast.nn.backends import available
 
 ROOT = Path(__file__).parent.parent
 
@@ -200,6 +201,22 @@ def test_cuda_means_every_gpu(monkeypatch: pytest.MonkeyPatch, gpus: int) -> Non
 def test_a_device_that_is_not_there(make_model: Callable[..., Path]) -> None:
     with pytest.raises(BackendUnavailable, match="no device named gpu"):
         load(make_model(), device="cpu,gpu")
+
+
+@pytest.mark.skipif(available("cpu")["int8"] is not None, reason="no fast int8 here")
+def test_each_process_leaves_the_same_layers_out(make_model: Callable[..., Path]) -> None:
+    left = ["layers.0.up", "layers.1.qkv"]
+    options = {"precision": "int8", "threads": 1}
+    plain = load(make_model(), device="cpu", **options)
+    one, two = (load(make_model(), device=device, exceptions=left, **options) for device in ("cpu", "cpu,cpu"))
+    assert two.fleet is not None
+    try:
+        found = two.predict(["ACGTTGCATTGACA" * 3] * 2)
+    finally:
+        two.fleet.stop()
+    assert one.network.backend.exceptions == tuple(left)
+    assert found.tobytes() == one.predict(["ACGTTGCATTGACA" * 3] * 2).tobytes()
+    assert found.tobytes() != plain.predict(["ACGTTGCATTGACA" * 3] * 2).tobytes()
 
 
 def test_two_processes_answer_as_one(

@@ -243,3 +243,6 @@ def test_loading_what_is_not_there(tmp_path: Path, make_model: MakeModel) -> Non
         load(make_model(), precision="int4")
     with pytest.raises(DnabertError, match="--strand"):
         load(make_model(), strand="x")
+    for wrong in ("layers.2.down", "down", "layers.0.query"):
+        with pytest.raises(CheckpointError, match=rf"no linear layer is named {wrong}; .* layers\.1\.down"):
+            load(make_model(), device="cpu", exceptions=["layers.0.qkv", wrong])

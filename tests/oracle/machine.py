@@ -26,31 +26,47 @@ class Off(Model):
 
 
 class Machine:
-    """Precisions by name, fastest first, each with its noise; `loaded` are the precisions loaded since."""
+    """Precisions by name, fastest first, each with its noise; `loaded` are the precisions loaded since.
 
-    def __init__(self, noise: dict[str, float], why_not: dict[str, str] | None = None) -> None:
+    Precisions of `spared` have none of it where they leave out that many layers; `loaded` has "int8-2" of such ones.
+    """
+
+    def __init__(
+        self, noise: dict[str, float], why_not: dict[str, str] | None = None, spared: dict[str, int] | None = None
+    ) -> None:
         self.noise = noise
         self.why_not = why_not or {}
+        self.spared = spared or {}
         self.loaded: list[str] = []
 
     def available(self, device: str = "auto") -> dict[str, str | None]:
         return dict.fromkeys(self.noise) | {"fp32": None} | self.why_not
 
-    def load(self, model: Any, *, precision: str = "fp32", backend: str = "auto", **options: Any) -> Model:
-        self.loaded.append("reference" if backend == "reference" else precision)
+    def load(
+        self,
+        model: Any,
+        *,
+        precision: str = "fp32",
+        backend: str = "auto",
+        exceptions: tuple[str, ...] = (),
+        **options: Any,
+    ) -> Model:
+        name = f"{precision}-{len(exceptions)}" if exceptions else precision
+        self.loaded.append("reference" if backend == "reference" else name)
         exact = load(model, backend=backend, **options)
         if backend == "reference" or precision not in self.noise:
             assert precision == "fp32"
             return exact
         given = {field.name: getattr(exact, field.name) for field in fields(Model)}
-        return Off(**given, noise=self.noise[precision])
+        enough = precision in self.spared and len(exceptions) >= self.spared[precision]
+        return Off(**given, noise=0.0 if enough else self.noise[precision])
 
 
 def machine_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Machine]:
     """Puts such a machine in the place of this one."""
 
-    def put(noise: dict[str, float], why_not: dict[str, str] | None = None) -> Machine:
-        machine = Machine(noise, why_not)
+    def put(noise: dict[str, float], why_not: dict[str, str] | None = None, **options: Any) -> Machine:
+        machine = Machine(noise, why_not, **options)
         for module in (precision, check):
             monkeypatch.setattr(module, "available", machine.available)
             monkeypatch.setattr(module, "load", machine.load)

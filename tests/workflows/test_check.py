@@ -11,14 +11,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from oracle.machine import Machine
 
 from dnabert_fast import load
 from dnabert_fast.errors import DnabertError
+from dnabert_fast.nn.checkpoint import read_network, write_network
 from dnabert_fast.nn.config import PRESETS
+from dnabert_fast.nn.encoder import Layer
 from dnabert_fast.workflows import gate
 from dnabert_fast.workflows.check import check
 from dnabert_fast.workflows.gate import compare, read_sample
+from dnabert_fast.workflows.layers import find_exceptions
 
 MakeModel = Callable[..., Path]
 MakeMachine = Callable[..., Machine]
@@ -54,11 +58,75 @@ def test_noise_fails_and_is_remembered(make_model: MakeModel, machine: MakeMachi
     assert [row["precision"] for row in facts["precisions"]] == ["int8", "bf16", "fp32"]
     assert [row["passed"] for row in facts["precisions"]] == [False, True, True]
     assert (facts["failed"], facts["unavailable"]) == (["int8"], {"fp8": "this GPU is too old"})
-    assert made.loaded == ["fp32", "reference", "int8", "bf16"]
+    assert made.loaded == ["fp32", "reference", "int8", "bf16", "int8-1", "int8-2", "int8-4"]
+    assert (by_name(facts)["int8"]["label"], by_name(facts)["int8"]["exceptions"]) == ("int8", [])
     assert [(kept["precision"], kept["passed"]) for kept in checks(own_cache)] == [("int8", False), ("bf16", True)]
     assert checks(own_cache)[0]["sign"] == by_name(facts)["int8"]["sign_changes"] < 0.99
     check(str(make_model()), count=64, precision="bf16")
     assert len(checks(own_cache)) == 2
+
+
+def test_layers_are_left_out_until_it_passes(
+    make_model: MakeModel, machine: MakeMachine, own_cache: Path, tmp_path: Path
+) -> None:
+    made = machine({"int8": LARGE, "bf16": SMALL}, spared={"int8": 2})
+    facts = check(str(make_model()), count=64, scores=tmp_path / "there.tsv")
+    row = by_name(facts)["int8"]
+    assert (row["passed"], row["label"], len(row["exceptions"])) == (True, "int8 (2 layers bf16)", 2)
+    assert facts["failed"] == []
+    assert facts["notes"] == [f"int8 leaves these layers in bf16: {', '.join(row['exceptions'])}"]
+    assert made.loaded == ["fp32", "reference", "int8", "bf16", "int8-1", "int8-2"]
+    kept = {verdict["precision"]: verdict for verdict in checks(own_cache)}
+    assert (kept["int8"]["passed"], kept["int8"]["exceptions"], kept["int8"]["rest"]) == (
+        True,
+        row["exceptions"],
+        "bf16",
+    )
+    # Another machine leaves out the same.
+    made.loaded.clear()
+    facts = check(str(make_model()), against=tmp_path / "there.tsv")
+    assert by_name(facts)["int8"]["exceptions"] == row["exceptions"]
+    assert by_name(facts)["int8"]["largest_difference"] == 0
+    assert made.loaded == ["fp32", "int8-2", "bf16"]
+
+
+def test_one_precision_asks_what_the_rest_is_worth(
+    make_model: MakeModel, machine: MakeMachine, own_cache: Path
+) -> None:
+    made = machine({"int8": LARGE, "bf16": LARGE}, spared={"int8": 1})
+    assert check(str(make_model()), count=64, precision="int8")["failed"] == ["int8"]
+    assert made.loaded == ["fp32", "reference", "int8", "bf16"]
+    made = machine({"int8": LARGE, "bf16": SMALL}, spared={"int8": 1})
+    facts = check(str(make_model()), count=64, precision="int8")
+    assert [row["label"] for row in facts["precisions"]] == ["int8 (1 layer bf16)"]
+    assert made.loaded == ["fp32", "reference", "int8", "bf16", "int8-1"]
+    assert [kept["precision"] for kept in checks(own_cache)] == ["int8"]
+
+
+def test_the_worst_layers_are_left_out_first(make_model: MakeModel, tmp_path: Path) -> None:
+    """Of a real network whose second layer has an outlier that int8 has no steps for."""
+    network = read_network(make_model(), device="cpu")
+    with torch.no_grad():
+        layer = network.encoder.layers[1]
+        assert isinstance(layer, Layer)
+        layer.attention_norm.weight[3] = 0
+        layer.attention_norm.bias[3] = 0
+        layer.up.weight[:, 3] = 1000
+    write_network(network, tmp_path / "model")
+    model = load(tmp_path / "model", device="cpu")
+    windows = read_sample(gate.DEMO_VCF, gate.DEMO_GENOME, 101, 20).windows
+    tried: list[tuple[str, ...]] = []
+
+    def passes(names: tuple[str, ...]) -> bool:
+        tried.append(names)
+        return len(names) == 4
+
+    assert find_exceptions(tmp_path / "model", model, windows, lambda: False, passes) == ()
+    assert tried == []
+    found = find_exceptions(tmp_path / "model", model, windows, lambda: True, passes)
+    assert tried == [("layers.1.up",), found[:2], found]
+    assert len(set(found)) == 4
+    assert find_exceptions(tmp_path / "model", model, windows, lambda: True, lambda names: False) == ()
 
 
 def test_fp32_that_is_off_fails(make_model: MakeModel, machine: MakeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,7 +343,7 @@ def test_a_file_that_is_not_one_of_scores(make_model: MakeModel, there: Path, tm
         (b"\xff\xfe", "is not a file that"),
         ("".join(lines[:1] + lines[2:]).encode(), "its head lacks network"),
         ("".join(lines[:10]).encode(), "holds no scores"),
-        ("".join(lines)[:-40].encode(), r":130: \d columns where there should be 10"),
+        ("".join(lines)[:-40].encode(), r":131: \d columns where there should be 10"),
         ("".join(lines[:-1]).encode(), "other SNVs"),
         ("".join(lines).replace("\tfp32\t", "\tfp32\tx", 1).encode(), "could not convert"),
     ]

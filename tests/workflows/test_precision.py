@@ -87,9 +87,66 @@ def test_noise_falls_back(machine: MakeMachine, auto: Callable[..., Choice], own
 
 
 def test_the_fastest_that_passes(machine: MakeMachine, auto: Callable[..., Choice], own_cache: Path) -> None:
-    machine({"fp8": LARGE, "fp16": SMALL, "bf16": SMALL})
-    assert auto().precision == "fp16"
-    assert [(kept["precision"], kept["passed"]) for kept in records(own_cache)] == [("fp8", False), ("fp16", True)]
+    machine({"fp16": LARGE, "bf16": SMALL})
+    assert auto().precision == "bf16"
+    assert [(kept["precision"], kept["passed"]) for kept in records(own_cache)] == [("fp16", False), ("bf16", True)]
+
+
+def test_layers_are_left_out_until_it_passes(
+    machine: MakeMachine, auto: Callable[..., Choice], own_cache: Path
+) -> None:
+    made = machine({"int8": LARGE, "bf16": SMALL}, spared={"int8": 2})
+    first = auto()
+    assert (first.precision, len(first.exceptions)) == ("int8", 2)
+    assert first.reason.startswith("int8 (2 layers bf16) passed the check of 20")
+    assert first.facts()["precision_exceptions"] == list(first.exceptions)
+    assert made.loaded == ["fp32", "int8", "bf16", "int8-1", "int8-2", "int8-2"]
+    kept = {verdict["precision"]: verdict for verdict in records(own_cache)}
+    assert (kept["int8"]["passed"], kept["int8"]["exceptions"]) == (True, list(first.exceptions))
+    assert (kept["int8"]["rest"], kept["bf16"]["exceptions"]) == ("bf16", [])
+    made.loaded.clear()
+    assert auto() == first
+    assert made.loaded == ["fp32", "int8-2"]
+
+
+@pytest.mark.parametrize(
+    ("noise", "spared", "taken", "loaded"),
+    [
+        # What is left out cannot be better than what it stays in.
+        ({"int8": LARGE, "bf16": LARGE}, 1, "fp32", ["int8", "bf16"]),
+        ({"int8": LARGE, "bf16": SMALL}, 5, "bf16", ["int8", "bf16", "int8-1", "int8-2", "int8-4", "bf16"]),
+        ({"int8": LARGE}, 4, "int8 (4 layers fp32)", ["int8", "int8-1", "int8-2", "int8-4", "int8-4"]),
+        ({"fp8": LARGE, "fp16": SMALL, "bf16": LARGE}, 1, "fp16", ["fp8", "fp16", "bf16", "fp16"]),
+        (
+            {"fp8": LARGE, "fp16": SMALL, "bf16": SMALL},
+            1,
+            "fp8 (1 layer bf16)",
+            ["fp8", "fp16", "bf16", "fp8-1", "fp8-1"],
+        ),
+    ],
+)
+def test_how_far_layers_are_left_out(
+    machine: MakeMachine,
+    auto: Callable[..., Choice],
+    noise: dict[str, float],
+    spared: int,
+    taken: str,
+    loaded: list[str],
+) -> None:
+    made = machine(noise, spared={next(iter(noise)): spared})
+    choice = auto()
+    assert choice.reason.startswith(f"{taken}: " if taken == "fp32" else f"{taken} passed")
+    assert made.loaded == ["fp32", *loaded]
+
+
+def test_a_remembered_verdict_on_the_rest_is_believed(
+    machine: MakeMachine, auto: Callable[..., Choice], own_cache: Path
+) -> None:
+    machine({"bf16": SMALL})
+    auto()
+    made = machine({"int8": LARGE, "bf16": SMALL}, spared={"int8": 1})
+    assert auto().reason.startswith("int8 (1 layer bf16) passed")
+    assert made.loaded == ["fp32", "int8", "int8-1", "int8-1"]
 
 
 def test_what_overflows_fails(machine: MakeMachine, auto: Callable[..., Choice], own_cache: Path) -> None:

@@ -16,7 +16,7 @@ _TITLES = ("precision", "against", "largest |Δlogit|", "same call", "rho", "rho
 
 def check(
     model: o.CheckedModel,
-    device: o.Device = "auto",
+    device: o.CheckedDevice = "auto",
     precision: o.CheckedPrecision = "all",
     variants: o.CheckedVcf = None,
     genome: o.CheckedGenome = None,
@@ -61,7 +61,7 @@ def check(
 
 def _show(facts: dict[str, Any]) -> None:
     print(f"{facts['snvs']:,} SNVs in windows of {facts['window']} bases, on {facts['device']}")
-    rows = [list(_TITLES), *([row["precision"], row["against"], *_cells(row)] for row in facts["precisions"])]
+    rows = [list(_TITLES), *([row["label"], row["against"], *_cells(row)] for row in facts["precisions"])]
     widths = [max(len(row[i]) for row in rows) for i in range(len(_TITLES))]
     for row in rows:
         named = [cell.ljust(width) for cell, width in zip(row[:2], widths, strict=False)]

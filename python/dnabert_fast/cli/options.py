@@ -35,7 +35,9 @@ ClassName: TypeAlias = Annotated[
 Precision: TypeAlias = Annotated[
     str, _option(help="auto (the fastest that passed `check`), fp32, bf16, int8 (CPU), fp16 or fp8 (GPU).")
 ]
-Device: TypeAlias = Annotated[str, _option(help="auto, cpu or cuda.")]
+Device: TypeAlias = Annotated[
+    str, _option(help="auto, cpu, cuda (all GPUs), cuda:1, or a list such as cuda:0,cuda:1 or cpu,cpu.")
+]
 Threads: TypeAlias = Annotated[int | None, _option(help="CPU threads; default: all cores.", min=1)]
 
 # Windows
@@ -80,7 +82,10 @@ Ids: TypeAlias = Annotated[bool, _option(help="Token ids in place of letters.")]
 
 # Checking
 CheckedModel: TypeAlias = Annotated[str, _argument(help="Model folder, hub name, or 'demo'.", metavar="MODEL")]
-CheckedPrecision: TypeAlias = Annotated[str, _option("--precision", help="One precision, or all the device has.")]
+CheckedPrecision: TypeAlias = Annotated[
+    str, _option("--precision", help="One of fp32, bf16, int8 (CPU), fp16, fp8 (GPU), or all the device has.")
+]
+CheckedDevice: TypeAlias = Annotated[str, _option("--device", help="auto, cpu, cuda, or cuda:1 for a certain GPU.")]
 CheckedVcf: TypeAlias = Annotated[
     Path | None, _file("Take SNVs from this VCF or BCF; default: HG002's on a piece of chr20.", "VCF", "--variants")
 ]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -253,28 +253,31 @@ def load(
     backend: str = "auto",
     threads: int | None = None,
     strand: str = "+",
+    exceptions: Sequence[str] = (),
 ) -> Model:
     """Load a model folder, a hub name, or a model shipped with the package ("demo").
 
     `device` is "auto", "cpu", "cuda" (every GPU of the machine), "cuda:1", or a list such as "cuda:0,cuda:1": each
     device of several has a process of its own, which loads the model when the first unit comes. `precision` is a name
     of `nn.backends.PRECISIONS`; `threads` is how many CPU threads run batches (default: torch's, all cores; several
-    processes share them), and sets torch's for the whole process. Raises CheckpointError for a folder that cannot be
-    read and BackendUnavailable for a device or precision this machine has not.
+    processes share them), and sets torch's for the whole process. `exceptions` are linear layers (layers.3.down) that
+    int8 and fp8 leave in bf16, or in fp32 where bf16 is slow. Raises CheckpointError for a folder that cannot be read
+    and for a layer it has not, and BackendUnavailable for a device or precision this machine has not.
     """
     devices = device_names(device)
+    asked: dict[str, Any] = {"backend": backend, "precision": precision, "exceptions": tuple(exceptions)}
     if threads is not None:
         torch.set_num_threads(threads)
     shipped = _SHIPPED / str(model)
     folder = shipped if not Path(model).exists() and shipped.is_dir() else model
-    network = read_network(folder, backend=backend, device=devices[0], precision=precision)
+    network = read_network(folder, device=devices[0], **asked)
     at = network.backend.device
     fleet = None
     if len(devices) > 1:
         for other in devices[1:]:
             choose(backend, other, precision)  # that a device is not to be had must not be found out later
         share = max(1, torch.get_num_threads() // len(devices))
-        fleet = Fleet(partial(_resident, str(folder), backend, precision, share), devices)
+        fleet = Fleet(partial(_resident, str(folder), threads=share, **asked), devices)
     return Model(
         network,
         Path(str(model)).name,
@@ -304,8 +307,8 @@ class _Resident:
         return replace(self.model, max_tokens=max_tokens).begin(prepared, tick, pooling)
 
 
-def _resident(folder: str, backend: str, precision: str, threads: int, device: str) -> _Resident:
-    return _Resident(load(folder, device=device, precision=precision, backend=backend, threads=threads))
+def _resident(folder: str, device: str, **options: Any) -> _Resident:
+    return _Resident(load(folder, device=device, **options))
 
 
 def _silent(share: float) -> None:

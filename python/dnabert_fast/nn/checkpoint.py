@@ -41,8 +41,8 @@ def read_network(
     `head` None takes the one that the weights have; "none" leaves it out; "xl-mean" reads a sequence classifier for
     windows of any number of pieces. `exceptions` are linear layers (layers.3.down) that int8 and fp8 leave alone.
 
-    Raises CheckpointError for a folder that is not one of DNABERT's or whose weights do not fit, BackendUnavailable for
-    a backend, device or precision that is not to be had.
+    Raises CheckpointError for a folder that is not one of DNABERT's, whose weights do not fit, or that has not one of
+    the exceptions, BackendUnavailable for a backend, device or precision that is not to be had.
     """
     chosen = choose(backend, device, precision, exceptions)
     folder = find_folder(name)
@@ -50,6 +50,7 @@ def read_network(
     state, path = read_tensors(folder)
     state = normalise(state, str(path))
     config = _config(fields, state, folder / "config.json", head)
+    _check_layers(exceptions, config, folder)
     if (folder / "vocab.txt").is_file():
         check_vocabulary(folder / "vocab.txt", config.k)
     pooler = "bert.pooler.dense.weight" in state
@@ -58,6 +59,17 @@ def read_network(
     fused = fuse(state, network, str(path), other_heads=head is not None)
     network.load_state_dict(fused, assign=True)
     return network.to(chosen.device).requires_grad_(True).eval()
+
+
+def _check_layers(exceptions: tuple[str, ...], config: NetworkConfig, folder: Path) -> None:
+    count = config.encoder.layers
+    known = {f"layers.{i}.{part}" for i in range(count) for part in ("qkv", "out", "up", "down")}
+    for name in exceptions:
+        if name not in known:
+            raise CheckpointError(
+                f"{folder}: no linear layer is named {name}; there are layers.0.qkv, layers.0.out, layers.0.up, "
+                f"layers.0.down and so on to layers.{count - 1}.down"
+            )
 
 
 def _config(fields: dict[str, Any], state: dict[str, Tensor], path: Path, head: str | None) -> NetworkConfig:

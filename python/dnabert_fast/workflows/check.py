@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,8 @@ from .gate import (
     read_sample,
     timed,
 )
-from .precision import Verdict, device_name, remember
+from .layers import LOW, find_exceptions, label, rest_of
+from .precision import Verdict, device_name, recall, remember
 from .progress import Advance, Progress, silent
 
 __all__ = ["check"]
@@ -63,7 +64,8 @@ def check(
 
     The SNVs are `count` (256) of `variants`, spread evenly, in windows of `genome`; by default of the embedded piece of
     GRCh38 and HG002's calls. fp32 passes where its logits are those of the reference backend up to 1e-5, a lower
-    precision where Spearman's correlation and the share of equal signs of log-odds differences both reach 0.99.
+    precision where Spearman's correlation and the share of equal signs of log-odds differences both reach 0.99. int8
+    and fp8 that fail are tried again with some layers left in a higher precision (see `layers.find_exceptions`).
     Verdicts are remembered, so that precision "auto" can go by them. `scores` keeps the scores in a file; `against`
     compares with such a file of another machine in place of the reference. Returns the facts, `failed` among them.
     """
@@ -94,25 +96,33 @@ def check(
     runs = len(names) + (kept is None) + ("fp32" not in names)
     advance = progress(f"checking {', '.join(names)}", "windows", len(sample.windows) * runs)
     reference = None if kept is not None else _reference(model, sample, advance)
-    found = _answers(fp32, names, model, device, sample, advance)
-    here = device_name(fp32.network.backend.device)
-    rows = []
-    for name in names:
+    here, rest = device_name(fp32.network.backend.device), rest_of(there)
+
+    def judge(name: str, exceptions: tuple[str, ...] = ()) -> _Found:
+        values, seconds = _answers(fp32, name, exceptions, model, device, sample, advance)
         base, known = _base(name, reference, kept)
-        compared = compare(config, known, found[name].values, column)
-        passed = _passed(name, base, compared)
-        rows.append(
-            {"precision": name, "against": base, "passed": passed, **compared.facts()}
-            | {"seconds": found[name].seconds, "speed": found["fp32"].seconds / found[name].seconds}
-        )
-        found[name].verdict = Verdict.of(name, here, compared, len(sample))
-    notes = _notes(scored, sample)
+        compared = compare(config, known, values, column)
+        return _Found(name, values, seconds, base, compared, _passed(name, base, compared), exceptions, rest)
+
+    found = {name: judge(name, _kept_exceptions(name, kept)) for name in dict.fromkeys(["fp32", *names])}
+    if reference is not None:
+        known = recall(network, here)
+        for name in [name for name in names if name in LOW and found[name].passed is False]:
+            advance = progress(f"checking {name} with layers in {rest}", "windows", None)
+            found[name] = _with_exceptions(name, model, fp32, sample, found, known, judge)
+    rows = [found[name].row(found["fp32"].seconds) for name in names]
+    notes = _notes(scored, sample) + [
+        f"{name} leaves these layers in {rest}: {', '.join(found[name].exceptions)}"
+        for name in names
+        if found[name].exceptions
+    ]
     if reference is not None and scored:
-        notes += _remembered(network, [found[name].verdict for name in names], sample, class_name)
+        notes += _remembered(network, [found[name].verdict(here, len(sample)) for name in names], sample, class_name)
     if scores is not None:
         tables = {} if reference is None else {_REFERENCE: reference}
         tables |= {name: found[name].values for name in found}
-        write_scores(scores, config, network, here, sample, tables, column)
+        left = {name: list(found[name].exceptions) for name in found if found[name].exceptions}
+        write_scores(scores, config, network, here, sample, tables, column, left)
     facts = {
         "verb": "check",
         "model": network,
@@ -135,11 +145,33 @@ def check(
     return facts
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Found:
+    """What came of a precision; the layers it leaves out stay in the precision `rest`."""
+
+    name: str
     values: F32
     seconds: float
-    verdict: Verdict | None = None
+    base: str
+    compared: Comparison
+    passed: bool | None
+    exceptions: tuple[str, ...]
+    rest: str
+
+    def row(self, fp32_seconds: float) -> dict[str, Any]:
+        """The facts of it."""
+        named = {"precision": self.name, "label": label(self.name, self.exceptions, self.rest)}
+        judged = {"exceptions": list(self.exceptions), "against": self.base, "passed": self.passed}
+        return {
+            **named,
+            **judged,
+            **self.compared.facts(),
+            "seconds": self.seconds,
+            "speed": fp32_seconds / self.seconds,
+        }
+
+    def verdict(self, device: str, snvs: int) -> Verdict:
+        return Verdict.of(self.name, device, self.compared, snvs, self.exceptions, self.rest)
 
 
 def _names(precision: str, there: Mapping[str, str | None]) -> list[str]:
@@ -164,17 +196,48 @@ def _reference(model: str, sample: Sample, advance: Advance) -> F32:
 
 
 def _answers(
-    fp32: Model, names: list[str], model: str, device: str, sample: Sample, advance: Advance
-) -> dict[str, _Found]:
-    """The answers in fp32 and in each precision, with the seconds they took."""
-    found = {}
-    for name in dict.fromkeys(["fp32", *names]):
-        loaded = fp32 if name == "fp32" else load(model, device=device, precision=name, threads=torch.get_num_threads())
-        meter = Meter(len(sample.windows), advance)
-        values, seconds = timed(loaded, sample.windows, meter.tick)
-        meter.close()
-        found[name] = _Found(values, seconds)
+    fp32: Model, name: str, exceptions: tuple[str, ...], model: str, device: str, sample: Sample, advance: Advance
+) -> tuple[F32, float]:
+    """The answers in a precision, and the seconds they took."""
+    loaded = fp32
+    if name != "fp32":
+        threads = torch.get_num_threads()
+        loaded = load(model, device=device, precision=name, exceptions=exceptions, threads=threads)
+    meter = Meter(len(sample.windows), advance)
+    found = timed(loaded, sample.windows, meter.tick)
+    meter.close()
     return found
+
+
+def _with_exceptions(
+    name: str,
+    model: str,
+    fp32: Model,
+    sample: Sample,
+    found: Mapping[str, _Found],
+    known: Mapping[str, Verdict],
+    judge: Callable[..., _Found],
+) -> _Found:
+    """A low precision with the fewest layers left out that pass; as it is where none do. `known` is remembered."""
+    tried = found[name]
+    rest = tried.rest
+
+    def rest_passes() -> bool:
+        if rest in found:
+            return bool(found[rest].passed)
+        return known[rest].passed if rest in known else bool(judge(rest).passed)
+
+    def passes(exceptions: tuple[str, ...]) -> bool:
+        nonlocal tried
+        tried = judge(name, exceptions)
+        return bool(tried.passed)
+
+    return tried if find_exceptions(model, fp32, sample.windows, rest_passes, passes) else found[name]
+
+
+def _kept_exceptions(name: str, kept: KeptScores | None) -> tuple[str, ...]:
+    """The layers that a precision left out on the other machine: like is compared with like."""
+    return () if kept is None else kept.exceptions.get(name, ())
 
 
 def _base(name: str, reference: F32 | None, kept: KeptScores | None) -> tuple[str, F32]:
@@ -225,13 +288,11 @@ def _notes(scored: bool, sample: Sample) -> list[str]:
     return notes
 
 
-def _remembered(
-    network: str, verdicts: list[Verdict | None], sample: Sample, class_name: str | None
-) -> tuple[str, ...]:
+def _remembered(network: str, verdicts: list[Verdict], sample: Sample, class_name: str | None) -> tuple[str, ...]:
     """Keep the verdicts on lower precisions that `auto` may go by; the notes of it."""
     if len(sample) < _ENOUGH:
         return (f"verdicts are not remembered: {len(sample)} SNVs are fewer than {_ENOUGH}",)
     if class_name is not None:
         return ("verdicts are not remembered: they are of one class",)
-    lower = [verdict for verdict in verdicts if verdict is not None and verdict.precision != "fp32"]
+    lower = [verdict for verdict in verdicts if verdict.precision != "fp32"]
     return remember(network, lower) if lower else ()

@@ -27,7 +27,8 @@ _FIRST = "# dnabert_fast check"
 class KeptScores:
     """What another machine said: `settings` of its run, its SNVs, and logits float32 [2n, C] by precision.
 
-    contigs: names, one an SNV; position i64[n], 1-based; ref, alt u8[n].
+    contigs: names, one an SNV; position i64[n], 1-based; ref, alt u8[n]; exceptions: the layers that a precision left
+    out, where it did.
     """
 
     path: str
@@ -37,6 +38,7 @@ class KeptScores:
     ref: U8
     alt: U8
     logits: dict[str, F32]
+    exceptions: dict[str, tuple[str, ...]]
 
 
 def write_scores(
@@ -47,6 +49,7 @@ def write_scores(
     sample: Sample,
     logits: Mapping[str, F32],
     column: int | None,
+    exceptions: Mapping[str, Sequence[str]],
 ) -> None:
     """Write a row an SNV and precision, under lines of what the run was; nine digits hold a float32 exactly."""
     settings = {
@@ -58,6 +61,7 @@ def write_scores(
         "dnabert_fast": __version__,
         "torch": torch.__version__,
         "platform": f"{platform.system()} {platform.machine()}",
+        "exceptions": json.dumps(exceptions),
     }
     outputs = range(max(1, len(config.labels)))
     titles = ["contig", "pos", "ref", "alt", "precision"]
@@ -90,7 +94,7 @@ def read_scores(path: str | Path) -> KeptScores:
         raise FormatError(f"{path}: is not a file that `dnabert-fast check --scores` wrote")
     head = [line for line in lines if line.startswith("# ")]
     settings = dict(line[2:].partition("=")[::2] for line in head[1:])
-    absent = [name for name in ("network", "window", "windows", "labels") if name not in settings]
+    absent = [name for name in ("network", "window", "windows", "labels", "exceptions") if name not in settings]
     if absent:
         raise FormatError(f"{path}: its head lacks {', '.join(absent)}")
     first = len(head) + 1  # the line of titles lies between
@@ -117,7 +121,9 @@ def _kept(path: str, settings: dict[str, str], by_precision: Mapping[str, Sequen
             half = table.shape[1] // 2
             logits[precision] = np.concatenate([table[:, :half], table[:, half:]])
         position = np.array([int(row[1]) for row in snvs], np.int64)
+        left = {name: tuple(layers) for name, layers in json.loads(settings["exceptions"]).items()}
         letters = [np.frombuffer("".join(row[i] for row in snvs).encode(), np.uint8) for i in (2, 3)]
     except ValueError as error:
         raise FormatError(f"{path}: {error}; copy it anew") from None
-    return KeptScores(path, settings, [row[0] for row in snvs], position, letters[0], letters[1], logits)
+    contigs = [row[0] for row in snvs]
+    return KeptScores(path, settings, contigs, position, letters[0], letters[1], logits, left)

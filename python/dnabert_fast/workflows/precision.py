@@ -7,8 +7,9 @@ import json
 import os
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from .gate import (
     has_scores,
     read_sample,
 )
+from .layers import LOW, find_exceptions, label, rest_of
 from .progress import Progress, silent
 
 __all__ = [
@@ -60,7 +62,7 @@ _FEWEST = 48
 class Verdict:
     """What a check found of one precision; it holds for this network, device and these versions alone.
 
-    `exceptions` are linear layers that stay in a higher precision.
+    `exceptions` are linear layers that stay in the precision `rest`.
     """
 
     precision: str
@@ -73,18 +75,23 @@ class Verdict:
     dnabert_fast: str = __version__
     torch: str = torch.__version__
     exceptions: tuple[str, ...] = ()
+    rest: str = "bf16"
 
     @staticmethod
-    def of(precision: str, device: str, found: Comparison, snvs: int) -> Verdict:
+    def of(
+        precision: str, device: str, found: Comparison, snvs: int, exceptions: tuple[str, ...] = (), rest: str = "bf16"
+    ) -> Verdict:
         """The verdict on a comparison with fp32, of today."""
         facts, today = found.facts(), datetime.date.today().isoformat()
         spearman, sign = facts.get("spearman_changes"), facts.get("sign_changes")
-        return Verdict(precision, device, bool(found.agrees), today, snvs, spearman, sign)
+        judged = precision, device, bool(found.agrees), today, snvs, spearman, sign
+        return Verdict(*judged, exceptions=exceptions, rest=rest)
 
     def __str__(self) -> str:
         rho, sign = ("none" if value is None else _cut(value) for value in (self.spearman, self.sign))
         word = "passed" if self.passed else "failed"
-        return f"{self.precision} {word} the check of {self.date}: rho {rho}, sign {sign}"
+        name = label(self.precision, self.exceptions, self.rest)
+        return f"{name} {word} the check of {self.date}: rho {rho}, sign {sign}"
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -94,7 +101,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Choice:
-    """The precision of a run and the reason for it; `network` is the model's hash; notes are for the user."""
+    """The precision of a run and the reason for it.
+
+    `network` is the model's hash; `exceptions` are layers that stay in a higher precision; notes are for the user.
+    """
 
     precision: str
     reason: str
@@ -104,7 +114,8 @@ class Choice:
 
     def facts(self) -> dict[str, Any]:
         """What a run's summary tells of it."""
-        return {"precision": self.precision, "precision_reason": self.reason}
+        told = {"precision": self.precision, "precision_reason": self.reason}
+        return told | {"precision_exceptions": list(self.exceptions)}
 
 
 def load_first(model: str | Path, precision: str, *, device: str, threads: int | None, strand: str = "+") -> Model:
@@ -148,14 +159,14 @@ def resolve_precision(
             why = "nobody knows whether a pipe repays a check" if expected is None else _TOO_FEW
             return loaded, Choice("fp32", f"fp32: {why}; `dnabert-fast check {model}` makes one once", network)
     elif open_ones:
-        made = _check(loaded, model, device, open_ones, here, progress)
-        notes = remember(network, made)
-        known |= {verdict.precision: verdict for verdict in made}
+        made = _check(loaded, model, device, open_ones, known, progress)
+        notes = remember(network, list(made.values()))
+        known |= made
     for name in faster:
         if name in known and known[name].passed:
             verdict = known[name]
-            threads = torch.get_num_threads()
-            chosen = load(model, device=device, precision=name, threads=threads, strand=loaded.strand)
+            options: dict[str, Any] = {"threads": torch.get_num_threads(), "strand": loaded.strand}
+            chosen = load(model, device=device, precision=name, exceptions=verdict.exceptions, **options)
             return chosen, Choice(name, str(verdict), network, verdict.exceptions, notes)
     told = "; ".join(str(known[name]) for name in faster if name in known)
     return loaded, Choice("fp32", f"fp32: {told}", network, notes=notes)
@@ -170,14 +181,22 @@ def _faster(device: str) -> list[str]:
 
 
 def _check(
-    loaded: Model, model: str | Path, device: str, names: Sequence[str], here: str, progress: Progress
-) -> list[Verdict]:
-    """Verdicts in the order of `names`, up to the first that passes."""
+    loaded: Model,
+    model: str | Path,
+    device: str,
+    names: Sequence[str],
+    known: Mapping[str, Verdict],
+    progress: Progress,
+) -> dict[str, Verdict]:
+    """Verdicts by precision, of `names` up to the first that passes, and of what it took to search for exceptions.
+
+    A precision ahead of that one which can leave layers out is tried so too; `known` is remembered of others.
+    """
     fp32 = loaded.with_strand("+")
-    sample = _sample_of(fp32)
-    windows = sample.windows
-    total = len(windows) * (len(names) + 1)
-    advance = progress(f"checking {', '.join(names)} against fp32", "windows", total)
+    sample, at = _sample_of(fp32), fp32.network.backend.device
+    here, there = device_name(at), available(at)
+    windows, rest = sample.windows, rest_of(there)
+    advance = progress(f"checking {', '.join(names)} against fp32", "windows", len(windows) * (len(names) + 1))
 
     def read(model: Model) -> F32:
         meter = Meter(len(windows), advance)
@@ -185,13 +204,32 @@ def _check(
         meter.close()
         return answers
 
-    reference = read(fp32)
-    made: list[Verdict] = []
-    for name in names:
-        lower = load(model, device=device, precision=name, threads=torch.get_num_threads())
+    def judge(name: str, exceptions: tuple[str, ...] = ()) -> Verdict:
+        threads = torch.get_num_threads()
+        lower = load(model, device=device, precision=name, exceptions=exceptions, threads=threads)
         found = compare(lower.network.config, reference, read(lower))
-        made.append(Verdict.of(name, here, found, len(sample)))
-        if made[-1].passed:
+        return Verdict.of(name, here, found, len(sample), exceptions, rest)
+
+    def rest_passes() -> bool:
+        if rest != "fp32" and rest not in made and rest not in known:
+            made[rest] = judge(rest)
+        return rest == "fp32" or (made.get(rest) or known[rest]).passed
+
+    def passes(name: str, exceptions: tuple[str, ...]) -> bool:
+        verdict = judge(name, exceptions)
+        if verdict.passed:
+            made[name] = verdict
+        return verdict.passed
+
+    reference = read(fp32)
+    made: dict[str, Verdict] = {}
+    for name in names:
+        made[name] = judge(name)
+        if made[name].passed:
+            break
+    for name in [name for name in made if name in LOW and not made[name].passed]:
+        advance = progress(f"checking {name} with layers in {rest}", "windows", None)
+        if find_exceptions(model, fp32, windows, rest_passes, partial(passes, name)):
             break
     return made
 
