@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from .attention_backward import ahead as ahead_backward
 from .attention_backward import attend_backward
@@ -69,6 +70,7 @@ class _Attention(torch.autograd.Function):
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, dout: Tensor) -> tuple[Tensor, None, None, None]:
         qkv, out, lse = ctx.saved_tensors
         dqkv = torch.empty_like(qkv, memory_format=torch.contiguous_format)
@@ -85,6 +87,7 @@ class _AttentionRows(torch.autograd.Function):
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, dout: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         query, kv, out, lse = ctx.saved_tensors
         dquery = torch.empty_like(query, memory_format=torch.contiguous_format)

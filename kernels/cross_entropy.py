@@ -11,6 +11,7 @@ import torch.nn.functional as F
 import triton
 import triton.language as tl
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from .launch import Ahead
 from .rows import Tile, compiled, dense, tile
@@ -69,6 +70,7 @@ class _CrossEntropy(torch.autograd.Function):
         return losses.mean()
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, dloss: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         dhidden, dweight, dbias = ctx.saved_tensors
         of_word, of_bias = ctx.dtypes

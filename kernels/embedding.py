@@ -13,6 +13,7 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from .launch import Ahead
 from .layer_norm import outputs
@@ -203,6 +204,7 @@ class _EmbedIds(torch.autograd.Function):
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, dout: Tensor) -> tuple[Tensor | None, ...]:
         ids, places, types, word, position, kind, weight, mean, rstd = ctx.saved_tensors
         tokens, hidden = dout.shape

@@ -10,6 +10,7 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from .launch import Ahead
 from .rows import GROUPS, Tile, compiled, dense, tile, to_fp8
@@ -60,6 +61,7 @@ class _BiasGelu(torch.autograd.Function):
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, dout: Tensor) -> tuple[Tensor, Tensor]:
         y, bias = ctx.saved_tensors
         tokens, width = y.shape

@@ -10,6 +10,7 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from .dropout import STEPS, draw_seed, kept, threshold
 from .launch import Ahead
@@ -89,6 +90,7 @@ class _ResidualLayerNorm(torch.autograd.Function):
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None, None]:
         x, residual, weight, mean, rstd = ctx.saved_tensors
         tokens, hidden = x.shape

@@ -158,6 +158,26 @@ def test_masked_language_model() -> None:
     compare(by(OPS), by(reference), hidden, word, bias)
 
 
+def test_gradients_have_no_gradients() -> None:
+    """Kernels write them past torch, which would leave their part out of a second derivative."""
+    x, where = draw(sum(LENGTHS), HIDDEN), layout()
+    weight, bias, labels = draw(69, HIDDEN, seed=1), draw(69, seed=2), torch.zeros(sum(LENGTHS), dtype=torch.int64)
+    parts, norm = tables()
+    ops: dict[str, Callable[[Tensor], Tensor]] = {
+        "embed": lambda x: OPS.embed(where, (x, *parts[1:]), norm, 1e-12),
+        "gelu": lambda x: OPS.linear_gelu(x, weight, bias),
+        "norm": lambda x: OPS.residual_layer_norm(x, x, *norm, 1e-12, 0.0),
+        "attention": lambda x: OPS.attention(torch.cat([x, x, x], 1), where, HEADS, 0.0),
+        "rows": lambda x: OPS.attention_rows(x[:7], torch.cat([x, x], 1), layout(wanted=WANTED), HEADS, 0.0),
+        "loss": lambda x: OPS.mlm_cross_entropy(x, weight, bias, labels.to(DEVICE)),
+    }
+    for name, op in ops.items():
+        leaf = (parts[0] if name == "embed" else x).clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(op(leaf).square().sum(), leaf, create_graph=True)
+        with pytest.raises(RuntimeError, match="once_differentiable"):
+            gradient.square().sum().backward()
+
+
 def test_products_are_in_the_dtype_of_what_comes_in() -> None:
     """So that a head that is given fp32 states stays in fp32; gradients reach the parameters in theirs."""
     weight, bias = draw(32, HIDDEN).requires_grad_(), draw(32, seed=1).requires_grad_()
