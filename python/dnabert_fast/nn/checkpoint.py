@@ -73,9 +73,11 @@ def _check_layers(exceptions: tuple[str, ...], config: NetworkConfig, folder: Pa
 
 
 def _config(fields: dict[str, Any], state: dict[str, Tensor], path: Path, head: str | None) -> NetworkConfig:
-    stated = (fields.get("dnabert_fast") or {}).get("head")
+    # transformers names a token classifier's weights as a sequence classifier's; the class it writes tells them apart.
+    of_tokens = "BertForTokenClassification" in (fields.get("architectures") or ())
+    stated = "token" if of_tokens else (fields.get("dnabert_fast") or {}).get("head")
     head = head or find_head(state, stated)
-    classifier = {"sequence": "classifier", "xl-mean": "classifier", "xl-rnn": "classifier", "xl-concat": "classifier2"}
+    classifier = dict.fromkeys(("sequence", "xl-mean", "xl-rnn", "token"), "classifier") | {"xl-concat": "classifier2"}
     last = state.get(f"{classifier[head]}.weight") if head in classifier else None
     if head in classifier and last is None:
         raise CheckpointError(f"{path.parent}: a {head} head was asked for, but the weights hold no {classifier[head]}")

@@ -20,7 +20,7 @@ __all__ = [
     "config_to_json",
 ]
 
-HEADS = ("none", "mlm", "sequence", "xl-concat", "xl-rnn", "xl-mean")
+HEADS = ("none", "mlm", "sequence", "xl-concat", "xl-rnn", "xl-mean", "token")
 
 # Five special tokens and the 4^k k-mers: the four released vocabularies.
 VOCABULARY_SIZES = {k: 5 + 4**k for k in (3, 4, 5, 6)}
@@ -32,6 +32,7 @@ _ARCHITECTURES = {
     "xl-concat": "BertForLongSequenceClassificationCat",
     "xl-rnn": "BertForLongSequenceClassification",
     "xl-mean": "BertForSequenceClassification",
+    "token": "BertForTokenClassification",
 }
 
 
@@ -58,13 +59,17 @@ class EncoderConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class WindowBlock:
-    """The windows a network was trained on: k; bases; where the anchor base stands in them; class names; strand."""
+    """The windows a network was trained on: k; bases; where the anchor base stands in them; class names; strand.
+
+    `pairs`: whether each is two sequences, read as [CLS] one [SEP] other [SEP].
+    """
 
     k: int
     window: int
     anchor: str
     classes: tuple[str, ...]
     strand: str
+    pairs: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +77,8 @@ class NetworkConfig:
     """An encoder with its head; `labels` are the names of the outputs (one for a regression, none without classes).
 
     `temperature` is what logits of classes are divided by before they are read as log-odds (Guo et al. 2017); it is no
-    part of the network proper, which gives the same logits whatever it is.
+    part of the network proper, which gives the same logits whatever it is. `head_dropout` is the dropout before the
+    linear layers of the head in training (None: the encoder's).
     """
 
     encoder: EncoderConfig
@@ -86,6 +92,7 @@ class NetworkConfig:
     rnn_dropout: float = 0.0
     block: WindowBlock | None = None
     temperature: float = 1.0
+    head_dropout: float | None = None
 
     def __post_init__(self) -> None:
         if self.head not in HEADS:
@@ -164,6 +171,7 @@ def config_from_json(
             anchor=str(own["anchor"]),
             classes=tuple(own["classes"]),
             strand=str(own["strand"]),
+            pairs=own.get("pairs") is True,
         )
     if fields.get("problem_type") == "multi_label_classification":
         raise CheckpointError(
@@ -171,6 +179,7 @@ def config_from_json(
         )
     labels = _labels(fields, outputs, source)
     regression = bool(labels) and (fields.get("problem_type") == "regression" or len(labels) == 1)
+    head_dropout = fields.get("classifier_dropout")
     return NetworkConfig(
         encoder=encoder,
         k=k,
@@ -183,6 +192,7 @@ def config_from_json(
         rnn_dropout=float(fields.get("rnn_dropout", 0.0)),
         block=block,
         temperature=_temperature(own.get("temperature", 1.0), source),
+        head_dropout=None if head_dropout is None else float(head_dropout),
     )
 
 
@@ -233,6 +243,7 @@ def config_to_json(config: NetworkConfig) -> dict[str, Any]:
     if config.block is not None:
         block = config.block
         own |= {"window": block.window, "anchor": block.anchor, "classes": list(block.classes), "strand": block.strand}
+        own |= {"pairs": True} if block.pairs else {}
     if config.temperature != 1.0:  # left out otherwise, so that a network nobody calibrated keeps its hash
         own["temperature"] = config.temperature
     fields: dict[str, Any] = {
@@ -247,6 +258,8 @@ def config_to_json(config: NetworkConfig) -> dict[str, Any]:
         fields["id2label"] = {str(i): name for i, name in enumerate(config.labels)}
         fields["label2id"] = {name: i for i, name in enumerate(config.labels)}
         fields["problem_type"] = "regression" if config.regression else "single_label_classification"
+    if config.head_dropout is not None:
+        fields["classifier_dropout"] = config.head_dropout
     if config.head == "xl-concat":
         fields["split"] = config.split
     if config.head == "xl-rnn":

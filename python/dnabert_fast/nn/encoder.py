@@ -33,24 +33,44 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, layout: Layout, ops: Ops) -> Tensor:
         """States [T, H] to states [T, H]."""
-        qkv = ops.linear(x, self.qkv.weight, self.qkv.bias)
+        qkv = self.product("qkv", x, ops)
         return self._after(ops.attention(qkv, layout, self.config.heads, self._attention_dropout()), x, ops)
 
     def wanted(self, x: Tensor, layout: Layout, ops: Ops) -> Tensor:
         """States [T, H] to the states [R, H] of the wanted rows: keys and values for all, the rest for these alone."""
         if layout.rows is None:
             return self.forward(x, layout, ops)
-        hidden = self.config.hidden_size
-        kv = ops.linear(x, self.qkv.weight[hidden:], self.qkv.bias[hidden:])
+        kv = self.product("qkv", x, ops, slice(1, 3))
         x = x.index_select(0, layout.rows)
-        query = ops.linear(x, self.qkv.weight[:hidden], self.qkv.bias[:hidden])
+        query = self.product("qkv", x, ops, slice(0, 1))
         context = ops.attention_rows(query, kv, layout, self.config.heads, self._attention_dropout())
         return self._after(context, x, ops)
 
+    def product(self, name: str, x: Tensor, ops: Ops, parts: slice | None = None) -> Tensor:
+        """x [T, I] through the linear layer of that name; `parts` of qkv alone (0 queries, 1 keys, 2 values)."""
+        return ops.linear(x, *self.rows(*self.effective(name), parts))
+
+    def widened(self, x: Tensor, ops: Ops) -> Tensor:
+        """x [T, H] through `up` and GELU."""
+        return ops.linear_gelu(x, self.up.weight, self.up.bias)
+
+    def effective(self, name: str) -> tuple[Tensor, Tensor]:
+        """Weight and bias of a linear layer as inference takes them."""
+        layer: nn.Linear = getattr(self, name)
+        return layer.weight, layer.bias
+
+    def rows(self, weight: Tensor, bias: Tensor, parts: slice | None) -> tuple[Tensor, Tensor]:
+        """Weight and bias of some parts of qkv; all of them where parts is None."""
+        if parts is None:
+            return weight, bias
+        hidden = self.config.hidden_size
+        rows = slice(parts.start * hidden, parts.stop * hidden)
+        return weight[rows], bias[rows]
+
     def _after(self, context: Tensor, x: Tensor, ops: Ops) -> Tensor:
-        x = self._add_norm(ops.linear(context, self.out.weight, self.out.bias), x, self.attention_norm, ops)
-        y = ops.linear_gelu(x, self.up.weight, self.up.bias)
-        return self._add_norm(ops.linear(y, self.down.weight, self.down.bias), x, self.norm, ops)
+        x = self._add_norm(self.product("out", context, ops), x, self.attention_norm, ops)
+        y = self.widened(x, ops)
+        return self._add_norm(self.product("down", y, ops), x, self.norm, ops)
 
     def _add_norm(self, y: Tensor, x: Tensor, norm: nn.LayerNorm, ops: Ops) -> Tensor:
         dropout = self.config.hidden_dropout if self.training else 0.0

@@ -20,7 +20,7 @@ from ..errors import DnabertError
 from .backends import MIN_ROWS, Backend
 from .config import NetworkConfig
 
-__all__ = ["Bare", "Concat", "Head", "MaskedLM", "Mean", "Recurrent", "Sequence", "make_head"]
+__all__ = ["Bare", "Concat", "Head", "MaskedLM", "Mean", "Recurrent", "Sequence", "Tokens", "make_head"]
 
 Counts = npt.NDArray[np.int64]
 _Join = Callable[[Tensor], Tensor]
@@ -39,7 +39,7 @@ class Head(nn.Module):
         super().__init__()
         hidden = config.encoder.hidden_size
         self.backend = backend
-        self.dropout = config.encoder.hidden_dropout
+        self.dropout = config.encoder.hidden_dropout if config.head_dropout is None else config.head_dropout
         self.pooler = nn.Linear(hidden, hidden) if pooler else None
 
     def pieces(self, hidden: Tensor) -> Tensor:
@@ -95,6 +95,24 @@ class MaskedLM(Head):
     def pieces(self, hidden: Tensor) -> Tensor:
         """Raises DnabertError: a masked-LM head scores tokens, not windows."""
         raise DnabertError("this model has a masked-LM head, which scores tokens; read it with head none to embed")
+
+
+class Tokens(Head):
+    """BERT's token classifier: one linear layer on the state of each k-mer."""
+
+    wants: Literal["cls", "all"] = "all"
+
+    def __init__(self, config: NetworkConfig, backend: Backend, pooler: bool) -> None:
+        super().__init__(config, backend, pooler)
+        self.classifier = nn.Linear(config.encoder.hidden_size, len(config.labels))
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """States [R, H] to fp32 logits [R, C]."""
+        return self._linear(self.classifier, hidden.float())
+
+    def pieces(self, hidden: Tensor) -> Tensor:
+        """Raises DnabertError: such a model scores bases, not windows."""
+        raise DnabertError("this model labels bases, so it has no score of a window; use it with predict")
 
 
 class Sequence(Head):
@@ -186,6 +204,8 @@ def make_head(config: NetworkConfig, backend: Backend, *, pooler: bool = True, m
         return Bare(config, backend, pooler)
     if config.head == "mlm":
         return MaskedLM(config, backend, pooler, mlm_bias)
+    if config.head == "token":
+        return Tokens(config, backend, pooler)
     kinds = {"sequence": Sequence, "xl-concat": Concat, "xl-rnn": Recurrent, "xl-mean": Mean}
     return kinds[config.head](config, backend)
 

@@ -1,6 +1,7 @@
 """Names of weights: the original's and Hugging Face's, and where each lies in our modules. Reads no file.
 
-The names are those of BertForMaskedLM, BertForSequenceClassification and the original's two long classifiers.
+The names are those of BertForMaskedLM, BertForSequenceClassification, BertForTokenClassification and the original's
+two long classifiers.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def find_head(keys: Mapping[str, Tensor], stated: str | None) -> str:
     if "rnn.weight_ih_l0" in keys:
         return "xl-rnn"
     if "classifier.weight" in keys:
-        return "xl-mean" if stated == "xl-mean" else "sequence"
+        return stated if stated in ("xl-mean", "token") else "sequence"
     return "mlm" if any(key.startswith("cls.predictions.") for key in keys) else "none"
 
 

@@ -13,7 +13,7 @@ from ..errors import BackendUnavailable, DnabertError
 from .backends import Backend, choose
 from .config import NetworkConfig
 from .encoder import Encoder
-from .heads import Head, MaskedLM, make_head
+from .heads import Head, MaskedLM, Tokens, make_head
 from .packed import Packed
 from .prepared import PreparedEncoder
 
@@ -24,8 +24,9 @@ class Network(nn.Module):
     """Encoder and head on a backend.
 
     With gradients off and in eval mode a backend runs on frozen weights in its precision; they are made at the first
-    call and made again when a parameter has changed. Everything else runs on the parameters, which are fp32 and on the
-    backend's device: in fp32 on processors, in the precision of the backend on GPUs (the head in fp32).
+    call and made again when a parameter has changed. So does an encoder of which no parameter is trained, whatever the
+    mode, and then without dropout. Everything else runs on the parameters, which are fp32 and on the backend's device:
+    in fp32 on processors, in the precision of the backend on GPUs (the head in fp32).
 
     `legacy_padding` (reference backend alone): pad each piece to this many tokens and let it attend to the padding as
     the original does since August 2021; for long windows a multiple of 512, whose unused pieces the head sees too.
@@ -83,14 +84,16 @@ class Network(nn.Module):
         return self.head.windows(vectors, pieces)
 
     def token_logits(self, packed: Packed) -> Tensor:
-        """fp32 masked-LM logits [R, V] of packed.rows (all tokens where None)."""
+        """fp32 logits of packed.rows (all tokens where None): [R, V] of a masked-LM head, [R, C] of a token head."""
+        if isinstance(self.head, Tokens):
+            return self.head.logits(self.encode(packed))
         if not isinstance(self.head, MaskedLM):
-            raise DnabertError(f"this model has a {self.config.head} head, not the masked-LM one")
+            raise DnabertError(f"this model has a {self.config.head} head, not one that scores tokens")
         return self.head.logits(self.encode(packed).float(), self.encoder.word)
 
     def forward(self, packed: Packed, counts: Sequence[int] | np.ndarray[Any, Any] | None = None) -> Tensor:
-        """Logits of windows [n, C] (one piece each where counts is None), or of tokens [R, V] with a masked-LM head."""
-        if isinstance(self.head, MaskedLM):
+        """Logits of windows [n, C] (one piece each where counts is None); of tokens [R, C] with a head for these."""
+        if isinstance(self.head, (MaskedLM, Tokens)):
             return self.token_logits(packed)
         return self.windows(self.pieces(packed), np.ones(packed.pieces, np.int64) if counts is None else counts)
 
@@ -105,23 +108,27 @@ class Network(nn.Module):
 
     def train(self, mode: bool = True) -> Network:
         """Training mode (dropout, no prepared weights) or evaluation mode."""
-        if mode:
+        if mode and self._trains():
             self._prepared = None
         super().train(mode)
         return self
 
     def with_head(self, config: NetworkConfig, seed: int) -> Network:
         """The same encoder and pooler (shared, not copied) under a new head drawn from `seed`."""
-        network = build(config, self.backend, seed=seed)
+        network = build(config, self.backend, seed=seed, pooler=self.head.pooler is not None)
         network.encoder = self.encoder
         if self.head.pooler is not None:
             network.head.pooler = self.head.pooler
         return network.train(self.training)
 
     def _encoder(self) -> Encoder | PreparedEncoder:
-        if self.training or torch.is_grad_enabled() or self.backend.frozen is None:
+        if self.backend.frozen is None or ((self.training or torch.is_grad_enabled()) and self._trains()):
             return self.encoder
         return self.prepare()
+
+    def _trains(self) -> bool:
+        """Whether the encoder is trained."""
+        return any(parameter.requires_grad for parameter in self.encoder.parameters())
 
     def _padded(self, packed: Packed) -> Packed:
         if self.legacy_padding is None:

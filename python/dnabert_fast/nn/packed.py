@@ -176,6 +176,17 @@ class Packed:
             key_bias=key_bias,
         )
 
+    def segmented(self, separator: int = 3) -> Packed:
+        """The same pieces with type 1 for the tokens behind the first [SEP] of a pair, as BERT tells its halves apart.
+
+        Pieces of a single sequence end with their first [SEP] and stay of type 0.
+        """
+        assert self.ids is not None, "pairs are given as ids"
+        ends = (self.ids.long() == separator).long()
+        before = ends.cumsum(0) - ends
+        piece = torch.from_numpy(np.repeat(np.arange(self.pieces), self.lengths)).to(before.device)
+        return replace(self, types=before - before[self.cu_seqlens[:-1].long()][piece])
+
     def arranged(self, grouped: bool) -> Layout:
         """As the kernels of a backend take it: with pieces of one length side by side, or as they came."""
         return self.layout if grouped else self.flat

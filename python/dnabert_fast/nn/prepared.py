@@ -65,9 +65,9 @@ class _Block:
     def __init__(self, name: str, layer: Layer, steps: Frozen) -> None:
         self.heads = layer.config.heads
         self.steps = steps
-        self.out = steps.linear(f"{name}.out", layer.out.weight, layer.out.bias)
-        self.up = steps.linear(f"{name}.up", layer.up.weight, layer.up.bias)
-        self.down = steps.linear(f"{name}.down", layer.down.weight, layer.down.bias)
+        self.out = steps.linear(f"{name}.out", *layer.effective("out"))
+        self.up = steps.linear(f"{name}.up", *layer.effective("up"))
+        self.down = steps.linear(f"{name}.down", *layer.effective("down"))
         self.attention_norm = _norm(layer.attention_norm)
         self.norm = _norm(layer.norm)
 
@@ -81,7 +81,7 @@ class _Block:
 class _Layer(_Block):
     def __init__(self, name: str, layer: Layer, steps: Frozen) -> None:
         super().__init__(name, layer, steps)
-        self.qkv = steps.linear(f"{name}.qkv", layer.qkv.weight, layer.qkv.bias)
+        self.qkv = steps.linear(f"{name}.qkv", *layer.effective("qkv"))
 
     def __call__(self, state: State, layout: Layout, feeds: object) -> State:
         """As `Layer.forward`."""
@@ -94,7 +94,7 @@ class _LastLayer(_Block):
     def __init__(self, name: str, layer: Layer, steps: Frozen) -> None:
         super().__init__(name, layer, steps)
         hidden = layer.config.hidden_size
-        weight, bias = layer.qkv.weight, layer.qkv.bias
+        weight, bias = layer.effective("qkv")
         # One name: the two take the same operand, so they are of one precision.
         self.query = steps.linear(f"{name}.qkv", weight[:hidden], bias[:hidden])
         self.kv = steps.linear(f"{name}.qkv", weight[hidden:], bias[hidden:])

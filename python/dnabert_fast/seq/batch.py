@@ -13,6 +13,7 @@ from ..errors import DnabertError
 from .types import I32, I64, U8, U16, Bool
 
 __all__ = [
+    "PAIR",
     "PIECE",
     "Distinct",
     "SpanBatch",
@@ -21,14 +22,20 @@ __all__ = [
     "cut",
     "distinct",
     "kmer_ids",
+    "labelled_base",
+    "pieces_of",
     "reverse_complement",
     "spans",
     "tokenize",
+    "tokenize_pairs",
     "tokenize_spans",
 ]
 
 PIECE = 510
 """k-mers a piece holds at most: 512 positions less [CLS] and [SEP]."""
+
+PAIR = 509
+"""k-mers the two sequences of a pair hold at most together: there is a second [SEP]."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +217,44 @@ def tokenize_spans(bases: U8, starts: I64, ends: I64, reverse: bool | Bool, k: i
     ids = np.empty(tokens, np.uint16)
     _core.rows(np.ascontiguousarray(bases), starts, ends, backward, k, PIECE, cu_seqlens, owner, ids, threads)
     return TokenBatch(ids, cu_seqlens, owner)
+
+
+def tokenize_pairs(first: Windows, second: Windows, k: int, reverse: bool | Bool = False) -> TokenBatch:
+    """Pairs as packed pieces [CLS] first [SEP] second [SEP], one a pair; `reverse`: both are read backwards.
+
+    Raises DnabertError, naming the pair, where the two have more k-mers than a piece holds.
+    """
+    kmers = [np.maximum(0, windows.lengths - k + 1) for windows in (first, second)]
+    long = np.flatnonzero(kmers[0] + kmers[1] > PAIR)
+    if len(long):
+        at = int(long[0])
+        raise DnabertError(
+            f"pair {at + 1} has {kmers[0][at]} and {kmers[1][at]} k-mers; the two may have {PAIR} together"
+        )
+    a, b = (tokenize(windows, k, reverse) for windows in (first, second))
+    cu_seqlens = _offsets(_i64(a.lengths + b.lengths - 1))
+    ids = np.empty(cu_seqlens[-1], np.uint16)
+    # Every token of the first keeps its distance to the start of its piece; the second comes without its [CLS].
+    ids[np.arange(len(a.ids)) + np.repeat(cu_seqlens[:-1] - a.cu_seqlens[:-1], a.lengths)] = a.ids
+    kept = np.ones(len(b.ids), np.bool_)
+    kept[b.cu_seqlens[:-1]] = False
+    behind = cu_seqlens[:-1] + a.lengths - b.cu_seqlens[:-1] - 1
+    ids[(np.arange(len(b.ids)) + np.repeat(behind, b.lengths))[kept]] = b.ids[kept]
+    return TokenBatch(ids, cu_seqlens.astype(np.int32), np.arange(len(first), dtype=np.int32))
+
+
+def pieces_of(lengths: I64, k: int) -> I64:
+    """How many pieces windows of these bases have, i64[n]."""
+    return np.maximum(1, -(-(lengths - k + 1) // PIECE))
+
+
+def labelled_base(k: int) -> int:
+    """Which of its bases, from 0, the label of a k-mer is about.
+
+    It is the one that masking hides whole: k-mer t of a window speaks of base t + k // 2, so the first k // 2 bases of
+    a window and its last k - 1 - k // 2 have no k-mer of their own.
+    """
+    return k // 2
 
 
 def spans(bases: U8, starts: I64, ends: I64, reverse: bool | Bool, k: int) -> SpanBatch:
