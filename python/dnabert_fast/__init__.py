@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .seq.plan import Plan as Plan
     from .workflows.check import check as check
     from .workflows.finetune import finetune as finetune
+    from .workflows.pretrain import pretrain as pretrain
     from .workflows.scan import scan as scan
     from .workflows.sequences import embed as embed
     from .workflows.sequences import predict as predict
@@ -40,6 +41,7 @@ _HOME = {
     "finetune": "workflows.finetune",
     "load": "engine.model",
     "predict": "workflows.sequences",
+    "pretrain": "workflows.pretrain",
     "scan": "workflows.scan",
     "stream": "engine.dataset",
     "variants": "workflows.variants",

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from ..errors import DnabertError
-from . import check, machine, score, training
-from .screen import err, plain
+from . import check, machine, pretrain, score, training
+from .screen import Told, err, plain
 
 __all__ = ["app", "run"]
 
@@ -32,6 +32,7 @@ for verb in (
     score.predict,
     score.embed,
     score.tokenize,
+    pretrain.pretrain,
     training.finetune,
     check.check,
     machine.info,
@@ -63,6 +64,8 @@ def run() -> None:
         app()
     except DnabertError as error:
         _fail(str(error))
+    except Told:
+        raise
     except SystemExit as ended:
         if ended.code == _INTERRUPTED:  # typer has caught Ctrl-C
             _stopped()

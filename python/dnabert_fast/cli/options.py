@@ -111,3 +111,40 @@ Batch: TypeAlias = Annotated[int | None, _option(help="Sequences a step.")]
 Anchor: TypeAlias = Annotated[str | None, _option(help="What stands where in the windows; written into the model.")]
 BothStrands: TypeAlias = Annotated[bool | None, _option(help="Train on both strands.")]
 Seed: TypeAlias = Annotated[int, _option(help="Seed of weights, order and dropout.")]
+
+# Pre-training
+Genomes: TypeAlias = Annotated[list[str], _argument(help="FASTA or .2bit files to train on.", metavar="GENOME...")]
+PretrainPreset: TypeAlias = Annotated[
+    str, _option("--preset", help="Recipe: dnabert-3 to dnabert-6 (the paper's), small, mini or tiny.")
+]
+OtherKmer: TypeAlias = Annotated[int | None, _option("--kmer", "-k", help="Other k-mers than the preset's: 3 to 6.")]
+Steps: TypeAlias = Annotated[int | None, _option(help="Steps to make.")]
+TotalSteps: TypeAlias = Annotated[int | None, _option(help="Steps after which the learning rate would be 0.")]
+WarmUp: TypeAlias = Annotated[int | None, _option(help="Steps over which the learning rate rises.")]
+MaskRate: TypeAlias = Annotated[
+    str | None, _option(help="Share of tokens to mask, or a schedule.", metavar="RATE[,RATE@STEP...]")
+]
+WholeSpans: TypeAlias = Annotated[
+    bool | None, _option("--whole-spans/--by-token", help="Draw what replaces masked k-mers once a span, or for each.")
+]
+Span: TypeAlias = Annotated[int | None, _option(help="K-mers masked side by side; default: k.")]
+TrainedStrand: TypeAlias = Annotated[str | None, _option("--strand", help="Strand of the samples: + or both.")]
+Include: TypeAlias = Annotated[
+    list[str] | None, _option(help="Train on these contigs or regions alone; may be repeated.", metavar="CONTIG|BED")
+]
+Exclude: TypeAlias = Annotated[
+    list[str] | None, _option(help="Hold these out for evaluation; may be repeated.", metavar="CONTIG|BED")
+]
+SaveEvery: TypeAlias = Annotated[int, _option(help="Steps between checkpoints.")]
+EvaluateEvery: TypeAlias = Annotated[
+    int | None, _option(help="Steps between evaluations on what is held out; default: --save-every.")
+]
+EvaluateSamples: TypeAlias = Annotated[int, _option(help="Samples of an evaluation.")]
+MaxTokens: TypeAlias = Annotated[
+    int | None, _option(help="Tokens the device computes at a time; changes memory, not the recipe.")
+]
+Resume: TypeAlias = Annotated[bool, _option("--resume", help="Go on from the newest whole checkpoint of the folder.")]
+TrainedPrecision: TypeAlias = Annotated[
+    str, _option("--precision", help="auto (bf16 on GPUs, fp32 on processors), bf16 or fp32.")
+]
+TensorBoard: TypeAlias = Annotated[Path | None, _file("Write the log for TensorBoard too.", "DIR")]

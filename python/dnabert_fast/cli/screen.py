@@ -19,9 +19,13 @@ from ..workflows.progress import Progress as ProgressProtocol
 if TYPE_CHECKING:
     from ..workflows.demo import TopVariant
 
-__all__ = ["dim", "err", "note", "plain", "show_counts", "show_top", "shown_progress", "title"]
+__all__ = ["Told", "dim", "err", "note", "plain", "show_counts", "show_top", "shown_progress", "title"]
 
 err = Console(stderr=True, highlight=False)
+
+
+class Told(SystemExit):
+    """The end of a command that has told the user all there is to tell."""
 
 
 class _Rate(ProgressColumn):

@@ -1,0 +1,251 @@
+"""Masked-LM training of a network on a stream of samples: steps, evaluations, checkpoints. Knows no files' formats.
+
+All that is drawn is a function of the seed, the step and the sample, never of what ran before: a run that goes on from
+a checkpoint takes the same steps as one that was never stopped.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import DnabertError
+from ..nn.network import Network
+from ..seq.batch import Windows
+from ..seq.masking import Masking
+from .distributed import Group
+from .loop import Event
+from .objective import MaskedBatch, judge, masked_batches, masked_loss
+from .optimizer import FlatGradients, adamw, linear_rate, moments
+from .rate import product_rate
+from .recipes import PretrainRecipe
+
+__all__ = ["Pretraining", "Schedule", "Source"]
+
+_EVALUATION = 1
+"""The stream of masks of the samples that are held out; those of training have stream 0."""
+
+
+class Source(Protocol):
+    """Where samples come from; see `seq.corpus.Corpus`."""
+
+    def samples(self, first: int, count: int) -> Windows:
+        """Samples `first` to first + count - 1 of an endless stream."""
+
+    def held_out(self, count: int) -> Windows:
+        """So many samples of what training never sees; always the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How far a run goes, and when it evaluates (None: never; on `held_out` samples) and saves."""
+
+    steps: int
+    save_every: int
+    max_tokens: int
+    evaluate_every: int | None = None
+    held_out: int = 1000
+
+
+class Pretraining:
+    """A network in training with its optimizer: `step` steps are made, `tokens` tokens were seen in `seconds`, and the
+    last checkpoint is of the step `saved` (0: none).
+
+    In a group each process has the same weights, takes its share of each step's samples, and adds up the gradients.
+    """
+
+    def __init__(
+        self, network: Network, source: Source, recipe: PretrainRecipe, seed: int, group: Group | None = None
+    ) -> None:
+        if network.head.pooler is not None:
+            network.head.pooler.requires_grad_(False)  # masked tokens tell it nothing
+        self.network = network
+        self.source = source
+        self.recipe = recipe
+        self.seed = seed
+        self.group = group or Group()
+        self.step = self.saved = 0
+        self.tokens = 0
+        self.seconds = 0.0
+        self._optimizer = adamw(
+            network,
+            learning_rate=recipe.learning_rate,
+            betas=recipe.betas,
+            eps=recipe.eps,
+            weight_decay=recipe.weight_decay,
+        )
+        self._gradients = FlatGradients(network.parameters())
+        self._moments = moments(network, self._optimizer)
+        self.parameters = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+        self._held_out: list[MaskedBatch] = []
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a checkpoint needs beside the weights: the optimizer's state."""
+        return dict(self._moments)
+
+    def facts(self) -> dict[str, Any]:
+        """What a checkpoint needs beside the tensors."""
+        return {"step": self.step, "tokens": self.tokens, "seconds": self.seconds}
+
+    def go_on(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Take up the state that `tensors` and `facts` gave; the network has its weights already."""
+        for name, tensor in self._moments.items():
+            tensor.copy_(tensors[name])
+        self.step, self.tokens, self.seconds = facts["step"], facts["tokens"], facts["seconds"]
+        self.saved = self.step
+
+    def agree(self) -> None:
+        """Give all processes the first one's weights and state."""
+        self.group.copy(parameter.detach() for parameter in self.network.parameters())
+        self.group.copy(self._moments.values())
+        self.step, self.tokens, self.seconds = self.group.from_first((self.step, self.tokens, self.seconds))
+        self.saved = self.step
+
+    def run(
+        self,
+        schedule: Schedule,
+        save: Callable[[], None],
+        report: Callable[[Event], None] = lambda event: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Take steps until `schedule.steps` are made (True) or `stop` says so (False); `save` is called at checkpoints.
+
+        `report` is told of each step and evaluation. Raises DnabertError, naming the step, where the loss or the
+        gradient is not finite; the network then has the weights of the step before.
+        """
+        device = self.network.backend.device
+        peak = product_rate(device, self._dtype()) * self.group.size
+        with (
+            torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []),
+            ThreadPoolExecutor(1) as aside,
+        ):
+            self.network.train()
+            ahead = aside.submit(self._prepare, self.step + 1, schedule.max_tokens)
+            began = time.monotonic()
+            while self.step < schedule.steps:
+                batches = ahead.result()
+                ahead = self._look_ahead(aside, schedule)
+                event = self._step(batches, stop)
+                if event is None:
+                    break
+                rate = event["tokens"] / (time.monotonic() - began)
+                began = self._clock(began)
+                share = 6 * self.parameters * rate / peak
+                report(event | {"tokens_per_second": rate, "share_of_peak": share, "seconds": self.seconds})
+                last = self.step == schedule.steps
+                if schedule.evaluate_every is not None and (last or self.step % schedule.evaluate_every == 0):
+                    report(self._evaluation(schedule))
+                if last or self.step % schedule.save_every == 0:
+                    self._save(save)
+                began = self._clock(began)
+            if self.step > self.saved:
+                self._save(save)
+        self.network.eval()
+        return self.step >= schedule.steps
+
+    def evaluate(self, schedule: Schedule) -> dict[str, float]:
+        """Mean cross-entropy (`loss`, nats), `accuracy` and `perplexity` over the held-out samples' masked tokens."""
+        if not self._held_out:
+            windows = self.source.held_out(schedule.held_out)
+            first, count = self.group.share(0, len(windows))
+            masking = self._masking(self.recipe.mask_rates[0][1])
+            part = windows[first : first + count]
+            self._held_out = masked_batches(part, masking, self.seed, first, schedule.max_tokens, _EVALUATION)
+        found = judge(self.network, self._held_out)
+        loss, right, tokens = self.group.total(found.loss, found.right, found.tokens)
+        if not tokens:
+            raise DnabertError("nothing is masked in the samples held out for evaluation; hold out longer regions")
+        return {"loss": loss / tokens, "accuracy": right / tokens, "perplexity": math.exp(loss / tokens)}
+
+    def _evaluation(self, schedule: Schedule) -> Event:
+        return {"event": "evaluation", "step": self.step, **self.evaluate(schedule)}
+
+    def _look_ahead(self, aside: ThreadPoolExecutor, schedule: Schedule) -> Future[list[MaskedBatch]]:
+        """Begin to prepare the step after the next."""
+        return aside.submit(self._prepare, self.step + 2, schedule.max_tokens)
+
+    def _prepare(self, step: int, max_tokens: int) -> list[MaskedBatch]:
+        first, count = self.group.share((step - 1) * self.recipe.batch, self.recipe.batch)
+        windows = self.source.samples(first, count)
+        return masked_batches(windows, self._masking(self.recipe.mask_rate(step)), self.seed, first, max_tokens)
+
+    def _masking(self, rate: float) -> Masking:
+        recipe = self.recipe
+        return Masking(recipe.network.k, rate, whole_spans=recipe.whole_spans, span=recipe.span)
+
+    def _step(self, batches: list[MaskedBatch], stop: Callable[[], bool]) -> dict[str, Any] | None:
+        """One step of the optimizer; None, and nothing is changed, where the run is to stop."""
+        here = sum(len(batch.labels) for batch in batches), sum(batch.tokens for batch in batches)
+        masked, tokens, asked = self.group.total(*here, stop())
+        if asked:
+            return None
+        if not masked:
+            raise DnabertError(f"step {self.step + 1}: nothing is masked in a whole batch; take a larger --batch")
+        self._gradients.clear()
+        loss = torch.zeros((), device=self._gradients.buffer.device)
+        for number, batch in enumerate(batches):
+            if self.group.size == 1 and stop():
+                return None
+            torch.manual_seed(self._key(number))
+            share = masked_loss(self.network, batch) * (len(batch.labels) / masked)
+            share.backward()  # type: ignore[no-untyped-call]
+            loss += share.detach()
+        self.group.add(self._gradients.buffer)
+        self.group.add(loss)
+        norm = self._gradients.clip(self.recipe.clip)
+        self._check(float(loss), float(norm))
+        rate = linear_rate(
+            self.step + 1, peak=self.recipe.learning_rate, warm_up=self.recipe.warm_up, total=self.recipe.total_steps
+        )
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.step()
+        self.step += 1
+        self.tokens += int(tokens)
+        return {
+            "event": "step",
+            "step": self.step,
+            "loss": float(loss),
+            "learning_rate": rate,
+            "gradient_norm": float(norm),
+            "masked": int(masked),
+            "tokens": int(tokens),
+        }
+
+    def _check(self, loss: float, norm: float) -> None:
+        if math.isfinite(loss) and math.isfinite(norm):
+            return
+        what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient's norm is {norm}"
+        last = f"the last good checkpoint is that of step {self.saved}" if self.saved else "there is no checkpoint yet"
+        raise DnabertError(
+            f"step {self.step + 1}: {what}; training stopped, {last}; start anew, from it (--model) or not, "
+            f"with a lower --learning-rate than {self.recipe.learning_rate:g} or a longer --warm-up"
+        )
+
+    def _clock(self, began: float) -> float:
+        """Add the time since `began` to the run's; returns the time now."""
+        now = time.monotonic()
+        self.seconds += now - began
+        return now
+
+    def _save(self, save: Callable[[], None]) -> None:
+        save()
+        self.saved = self.step
+
+    def _key(self, number: int) -> int:
+        """The seed of dropout in a batch of the step that is being made."""
+        key = np.random.SeedSequence((self.seed, self.step + 1, self.group.rank, number))
+        return int(key.generate_state(1, np.uint64)[0] >> 1)
+
+    def _dtype(self) -> torch.dtype:
+        backend = self.network.backend
+        on_gpu = backend.device.startswith("cuda")
+        return torch.bfloat16 if on_gpu and backend.precision == "bf16" else torch.float32

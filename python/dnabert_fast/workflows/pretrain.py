@@ -1,0 +1,262 @@
+"""The verb `pretrain`: genomes in, a masked-LM model folder with its log, metrics and checkpoints out."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import DnabertError, FormatError
+from ..io.atomic import writing
+from ..nn.backends import Backend, choose
+from ..nn.checkpoint import network_hash, read_network, write_network
+from ..nn.network import Network, build
+from ..seq.corpus import Corpus
+from ..seq.genome import Genome
+from ..train.checkpoints import latest, save_state
+from ..train.distributed import device_here, joined
+from ..train.journal import Journal
+from ..train.loop import Event
+from ..train.pretrain import Pretraining, Schedule
+from ..train.recipes import PretrainRecipe, customised
+from ..train.stopping import stopping
+from .pretrain_run import about_run, check_same_run, chosen_places
+from .progress import Progress, silent
+
+__all__ = ["pretrain"]
+
+_CPU_TOKENS, _GPU_TOKENS = 4096, 32_768
+
+
+def pretrain(
+    *,
+    genomes: Sequence[str | Path],
+    output: str | Path,
+    preset: str = "dnabert-6",
+    model: str | None = None,
+    network: str | None = None,
+    kmer: int | None = None,
+    steps: int | None = None,
+    total_steps: int | None = None,
+    warm_up: int | None = None,
+    learning_rate: float | None = None,
+    batch: int | None = None,
+    mask_rate: str | None = None,
+    whole_spans: bool | None = None,
+    span: int | None = None,
+    strand: str | None = None,
+    include: Sequence[str | Path] = (),
+    exclude: Sequence[str | Path] = (),
+    save_every: int = 500,
+    evaluate_every: int | None = None,
+    evaluate_samples: int = 1000,
+    max_tokens: int | None = None,
+    seed: int = 42,
+    resume: bool = False,
+    precision: str = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+    tensorboard: str | Path | None = None,
+    progress: Progress = silent,
+    report: Callable[[Event], None] = lambda event: None,
+) -> dict[str, Any]:
+    """Train a masked language model on genomes and write it as a model folder.
+
+    `preset` is a row of `train.recipes`; what else is given replaces its fields. `model` is a model folder, checkpoint
+    or hub name to go on from; without it the network starts from random weights. `mask_rate` is a share, or a schedule
+    such as "0.15,0.20@100000": another share after so many steps. `include` and `exclude` are contigs or BED files;
+    what is excluded is never trained on, and every `evaluate_every` steps the network is judged on samples of it.
+
+    The folder gets checkpoints/step-N (each a model folder too), log.jsonl (a line a step), and at the end the model
+    and metrics.json, which is returned. With `resume` the newest whole checkpoint is taken up, and the steps that
+    follow are those that the run would have taken unstopped. After Ctrl-C a checkpoint is written, and `stopped` is
+    true in what is returned. Under torchrun each process takes its share of every step. Raises DnabertError for
+    settings that do not fit, another recipe, genome or seed than a checkpoint's, and a loss that is not a number.
+    """
+    began = time.monotonic()
+    recipe = customised(
+        preset,
+        network=network,
+        kmer=kmer,
+        steps=steps,
+        total_steps=total_steps,
+        warm_up=warm_up,
+        learning_rate=learning_rate,
+        batch=batch,
+        mask_rate=mask_rate,
+        whole_spans=whole_spans,
+        span=span,
+        strand=strand,
+    )
+    if model is not None and (network is not None or kmer is not None):
+        raise DnabertError("--model goes on with a trained network, --network and --kmer start a new one; choose")
+    every = evaluate_every or (save_every if exclude else None)
+    if every is not None and not exclude:
+        raise DnabertError("--evaluate-every needs samples that are held out; give --exclude CONTIG or BED")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    backend = _backend(device_here(device), precision)
+    folder = _folder(output)
+    with ExitStack() as stack:
+        group = stack.enter_context(joined(backend.device))
+        base = _starting_network(model, recipe, backend, seed)
+        recipe = replace(recipe, network=base.config)
+        opened = [stack.enter_context(Genome.open(path)) for path in genomes]
+        corpus = Corpus.of(
+            opened,
+            recipe.network.k,
+            seed=seed,
+            both_strands=recipe.strand == "both",
+            include=chosen_places(include, opened),
+            exclude=chosen_places(exclude, opened),
+        )
+        schedule = Schedule(
+            steps=recipe.steps,
+            save_every=save_every,
+            max_tokens=max_tokens or (_CPU_TOKENS if backend.device == "cpu" else _GPU_TOKENS),
+            evaluate_every=every,
+            held_out=evaluate_samples,
+        )
+        training = Pretraining(base, corpus, recipe, seed, group)
+        run = about_run(recipe, seed, corpus, None if model is None else network_hash(base))
+        machine = {"processes": group.size, "precision": backend.precision, "max_tokens": schedule.max_tokens}
+        notes: list[str] = []
+        if group.first:
+            notes = _take_up(training, folder, resume, run, machine)
+        training.agree()
+        for line in notes:
+            report({"event": "note", "step": training.step, "note": line})
+        advance = progress("pre-training", "tokens", None)
+        first, last = training.step, dict[str, Any]()
+        journal = None
+        if group.first:
+            journal = stack.enter_context(Journal(folder / "log.jsonl", after=first, tensorboard=tensorboard))
+
+        def tell(event: Event) -> None:
+            last[str(event["event"])] = event
+            if event["event"] == "step":
+                advance(int(str(event["tokens"])), (training.step - first) / (recipe.steps - first))
+            if journal is not None:
+                journal.write(event)
+                report(event)
+
+        def save() -> None:
+            if group.first:
+                facts = {"run": run, "machine": machine, "training": training.facts()}
+                folder_of = folder / "checkpoints"
+                save_state(folder_of, training.step, training.tensors(), facts, add=lambda at: write_network(base, at))
+
+        stop = stack.enter_context(stopping())
+        finished = _run(training, schedule, save, tell, stop)
+        facts = {
+            "verb": "pretrain",
+            "preset": preset,
+            "model": model,
+            **machine,
+            "device": backend.device,
+            "parameters": training.parameters,
+            "steps": training.step,
+            "stopped": not finished,
+            "tokens": training.tokens,
+            "training_seconds": round(training.seconds, 1),
+            "seconds": round(time.monotonic() - began, 1),
+            "run": run,
+            "genomes": [Path(path).name for path in genomes],
+            "last_step": last.get("step"),
+            "evaluation": last.get("evaluation"),
+            "notes": notes,
+            "rank": group.rank,
+        }
+        if finished and group.first:
+            write_network(base, folder)
+            with writing(folder / "metrics.json") as partial:
+                partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return facts | {"output": str(output)}
+
+
+def _run(
+    training: Pretraining,
+    schedule: Schedule,
+    save: Callable[[], None],
+    tell: Callable[[Event], None],
+    stop: Callable[[], bool],
+) -> bool:
+    try:
+        return training.run(schedule, save, tell, stop)
+    except torch.cuda.OutOfMemoryError:
+        raise DnabertError(
+            f"the GPU's memory does not hold batches of {schedule.max_tokens} tokens; "
+            f"give --max-tokens {max(512, schedule.max_tokens // 2)}"
+        ) from None
+
+
+def _backend(device: str, precision: str) -> Backend:
+    if precision not in ("auto", "fp32", "bf16"):
+        raise DnabertError(
+            f"--precision {precision}: pre-training runs in bf16 (GPUs) or fp32; "
+            "gradients in fewer bits need a scaled loss, which there is not"
+        )
+    backend = choose(device=device, precision="fp32" if precision == "auto" else precision)
+    if backend.device == "cpu" and precision == "bf16":
+        raise DnabertError("--precision bf16: on processors training runs in fp32; leave it out, or use a GPU")
+    if backend.device != "cpu" and precision == "auto":
+        return choose(device=device, precision="bf16")
+    return backend
+
+
+def _starting_network(model: str | None, recipe: PretrainRecipe, backend: Backend, seed: int) -> Network:
+    """A network with a masked-LM head: new, or that of a folder, which gets a new head where it has another."""
+    if model is None:
+        return build(recipe.network, backend, seed=seed, pooler=False)
+    network = read_network(model, device=backend.device, precision=backend.precision)
+    if network.config.head == "mlm":
+        return network
+    pooler = network.head.pooler
+    network = network.with_head(replace(network.config.with_head("mlm"), block=None), seed)
+    network.head.pooler = pooler
+    return network
+
+
+def _take_up(
+    training: Pretraining, folder: Path, resume: bool, run: dict[str, Any], machine: dict[str, Any]
+) -> list[str]:
+    """Put the newest checkpoint of a folder into `training` where the run is to go on; lines that users should read."""
+    state = latest(folder / "checkpoints")
+    if state is None:
+        return [f"{folder}: no checkpoint is there; training starts from the beginning"] if resume else []
+    if not resume:
+        raise DnabertError(
+            f"{folder}: holds a checkpoint of step {state.step}; go on from it with --resume, or choose another folder"
+        )
+    check_same_run(state, run)
+    network = training.network
+    backend = network.backend
+    found = read_network(state.folder, device=backend.device, precision=backend.precision)
+    network.load_state_dict(found.state_dict())
+    training.go_on(state.tensors, state.facts["training"])
+    before = state.facts["machine"]
+    changed = [f"{name} {before[name]} is now {value}" for name, value in machine.items() if before[name] != value]
+    notes = [f"passed over: {line}" for line in state.skipped]
+    notes.append(f"training goes on from {state.folder}")
+    if changed:
+        notes.append(f"{', '.join(changed)}: the steps that follow are like, not equal to, those of a run unstopped")
+    return notes
+
+
+def _folder(output: str | Path) -> Path:
+    """The output folder, made now, so that a place that cannot be written is known before days of training."""
+    folder = Path(output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as wrong:
+        raise FormatError(f"{output}: the folder cannot be made: {wrong.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise FormatError(f"{output}: this folder cannot be written; choose another")
+    return folder
