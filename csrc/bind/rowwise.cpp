@@ -141,6 +141,10 @@ void attend(const Array<T>& query, const Array<T>& kv, const Array<int32_t>& que
     job.query_bounds = bounds_of(query_bounds, queries.rows, "query_bounds").data();
     job.bounds = bounds_of(bounds, keys.rows, "bounds").data();
     if (query_bounds.size() != bounds.size()) throw std::invalid_argument("both bounds must have one entry a piece");
+    for (int64_t i = 0; i + 1 < bounds.size(); ++i) {
+        if (job.bounds[i] == job.bounds[i + 1] && job.query_bounds[i] < job.query_bounds[i + 1])
+            throw std::invalid_argument("a piece without keys must have no queries");
+    }
     job.pieces = bounds.size() - 1;
     job.heads = heads;
     job.width = size.width / heads;

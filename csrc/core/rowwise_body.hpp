@@ -78,7 +78,8 @@ DNABERT_INLINE void quantise_row(const RowSink& sink, int64_t row, float* x, int
     const float inverse = range > 1e-35f ? 255.0f / range : 0.0f;
     const bool all_finite = sum_of(__builtin_convertvector(finite, Floats)) == -static_cast<float>(kLanes);
     sink.scale[row] = inverse > 0 ? range / 255.0f : 0.0f;
-    sink.low[row] = all_finite ? low : __builtin_nanf("");
+    // Nor do codes stand for values that lie further apart than fp32 reaches.
+    sink.low[row] = all_finite && range < __builtin_inff() ? low : __builtin_nanf("");
     uint8_t* codes = sink.codes + row * width;
     int64_t i = 0;
     for (; i + kLanes <= width; i += kLanes) {

@@ -148,8 +148,11 @@ def test_extreme_rows(level: str) -> None:
 @pytest.mark.parametrize("at", [0, 17, 39])
 def test_what_is_not_finite_does_not_vanish(level: str, bad: float, at: int) -> None:
     x = draw(3, 40)
-    x[1, at] = bad
     found = Codes.empty(3, 40)
+    x[1, 3:5] = torch.tensor([-3e38, 3e38])  # finite, but their difference is not
+    rowwise.convert(x, found, level=level)
+    assert found.low.isnan().tolist() == [False, True, False]
+    x[1, at] = bad
     rowwise.convert(x, found, level=level)
     assert found.low.isnan().tolist() == [False, True, False]
     gelu, stream = torch.empty(3, 40), x.clone()
@@ -310,3 +313,12 @@ def test_arrays_that_do_not_fit() -> None:
         rowwise.add_norm(draw(3, 8), x, norm, None)
     with pytest.raises(ValueError, match="must rise"):
         rowwise.attention(draw(8, 24), Layout([0, 9, 8]), 1)
+    with pytest.raises(ValueError, match="without keys"):
+        rowwise._rowwise.attention(
+            draw(2, 8).numpy(),
+            draw(8, 16).numpy(),
+            torch.tensor([0, 1, 2], dtype=torch.int32).numpy(),
+            torch.tensor([0, 8, 8], dtype=torch.int32).numpy(),
+            1,
+            torch.empty(2, 8).numpy(),
+        )
