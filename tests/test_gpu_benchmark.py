@@ -6,12 +6,18 @@ import json
 import os
 import subprocess
 import sys
+import time
+import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import gpu
 import pytest
 import torch
+from gpu_steps import jobs
+from gpu_steps import tests as device_tests
 from gpu_steps.bars import STEPS, Bar
+from gpu_steps.bench import Bench
 from gpu_steps.prepare import prepare
 
 SCRIPT = Path(gpu.__file__)
@@ -123,3 +129,71 @@ def test_what_cannot_be_built_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("gpu_steps.prepare.SUFFIX", ".cpython-27.so")
     prepare(tmp_path / "other", tmp_path, True, notes.append, 60.0)
     assert any("there is no module for this Python (.cpython-27.so)" in note for note in notes)
+
+
+def test_a_wheel_for_another_python_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    for name, tag in (("there_is_one", "py3-none-any"), ("there_is_none", "cp27-cp27m-win32")):
+        with zipfile.ZipFile(tmp_path / f"{name}-1.0-{tag}.whl", "w") as wheel:
+            wheel.writestr(f"{name}.py", "")
+            about = f"{name}-1.0.dist-info"
+            wheel.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+            wheel.writestr(f"{about}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n")
+            wheel.writestr(f"{about}/RECORD", "")
+    notes: list[str] = []
+    prepare(tmp_path / "site", tmp_path, False, notes.append, 60.0)
+    assert (tmp_path / "site" / "there_is_one.py").exists()
+    assert any(note.startswith("installing there_is_none-1.0") for note in notes)
+    assert "wheels: there_is_one-1.0-py3-none-any.whl" in notes
+
+
+def _said(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_tests_run_where_others_cannot_be_collected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "tests" / "kernels"
+    folder.mkdir(parents=True)
+    (folder / "test_one.py").write_text("def test_it():\n    pass\n")
+    (folder / "test_two.py").write_text("import a_package_that_is_not_here\n")
+    monkeypatch.setattr(device_tests, "CHECKOUT", tmp_path)
+    device_tests.tests(Bench(tmp_path / "said.jsonl", dry=False))
+    said = _said(tmp_path / "said.jsonl")
+    assert {"step": "", "figure": "tests passed", "value": 1.0} in said
+    assert {"step": "", "note": "error: tests/kernels/test_two.py"} in said
+    assert any("No module named 'a_package_that_is_not_here'" in str(line.get("note")) for line in said)
+
+
+def test_a_precision_without_finite_scores_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        {"precision": "fp8", "sign_changes": 0.0, "spearman_changes": None},
+        {"precision": "bf16", "sign_changes": 1.0, "spearman_changes": 0.5},
+    ]
+    monkeypatch.setattr(jobs, "_Work", lambda *given: SimpleNamespace(model="", options={}))
+    monkeypatch.setattr("dnabert_fast.workflows.check.check", lambda *a, **o: {"precisions": rows, "unavailable": {}})
+    jobs.gate(Bench(tmp_path / "said.jsonl", dry=False))
+    said = _said(tmp_path / "said.jsonl")
+    assert [line["figure"] for line in said if "figure" in line] == ["gate bf16"]
+    assert any("fp8" in str(line.get("note")) for line in said)
+
+
+def test_steps_for_which_no_time_is_left_say_so(tmp_path: Path) -> None:
+    command = [sys.executable, str(SCRIPT), "--dry", "--minutes", "0", "--only", "memory,gate", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {"memory": {}, "gate": {}}
+    assert "gate: not begun: no time was left" in done.stderr
+
+
+def test_a_run_that_is_ended_ends_its_step(tmp_path: Path) -> None:
+    command = [sys.executable, str(SCRIPT), "--dry", "--only", "encoder,training", "--out", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        assert "s left" in program.stdout.readline()
+        time.sleep(0.5)
+        children = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split()
+        assert children
+        program.terminate()
+        assert program.wait(20) == 143
+    assert not any((Path("/proc") / child).exists() for child in children)

@@ -78,8 +78,9 @@ def gate(bench: Bench) -> None:
         work = _Work(bench, Path(folder), 101)
         facts = check(str(work.model), count=bench.size(128, 8), **work.options)
         for row in facts["precisions"]:
-            if row["precision"] != "fp32":
-                bench.record(f"gate {row['precision']}", min(row["sign_changes"], row["spearman_changes"]))
+            found = row["sign_changes"], row["spearman_changes"]
+            if row["precision"] != "fp32" and None not in found:  # what is not finite agrees with nothing
+                bench.record(f"gate {row['precision']}", min(found))
             bench.note(", ".join(f"{name} {value}" for name, value in row.items()))
         for name, why in facts["unavailable"].items():
             bench.note(f"{name} is not to be had: {why}")

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 import zipfile
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -18,25 +19,42 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
-NEEDED = ("numpy", "torch", "triton", "safetensors", "pysam", "pybigtools", "typer", "rich", "transformers", "pytest")
+NEEDED = (
+    "numpy",
+    "torch",
+    "triton",
+    "safetensors",
+    "pysam",
+    "pybigtools",
+    "typer",
+    "rich",
+    "transformers",
+    "pytest",
+    "hypothesis",
+)
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.so")
 
 
 def prepare(site: Path, wheels: Path, build: bool, note: Callable[[str], None], seconds: float) -> None:
     """Fill `site` so that `import dnabert_fast` works with it on PYTHONPATH; says by `note` what was done and lacks.
 
+    What others have to do for it may take `seconds` in all.
+
     Where there is no compiler, no cmake or no zlib to build the C++ core with (or not `build`), compiled modules for
     this Python are taken from a wheel of the package, an earlier build of the checkout, or an installed copy.
     """
+    end = time.monotonic() + seconds
     wanted = _missing_wheels(wheels)
     if wanted:
         command = [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-compile"]
         command += ["--disable-pip-version-check", "--no-cache-dir", "--target", str(site)]
-        _run([*command, *map(str, wanted)], seconds, note, "installing wheels")
-        note(f"wheels: {', '.join(path.name for path in wanted)}")
+        if not _run([*command, *map(str, wanted)], end, note, "installing all wheels"):
+            # One for another Python or machine refuses them all.
+            wanted = [path for path in wanted if _run([*command, str(path)], end, note, f"installing {path.name}")]
+        note(f"wheels: {', '.join(path.name for path in wanted) or 'none'}")
     shutil.copytree(CHECKOUT / "python" / "dnabert_fast", site / "dnabert_fast", dirs_exist_ok=True, ignore=_IGNORED)
     shutil.copytree(CHECKOUT / "kernels", site / "dnabert_fast" / "kernels", dirs_exist_ok=True, ignore=_IGNORED)
-    if not (build and _built(site, note, seconds)) and not _found(site, wheels, note):
+    if not (build and _built(site, note, end)) and not _found(site, wheels, note):
         note(f"the C++ core is missing: it could not be built, and there is no module for this Python ({SUFFIX})")
     there = {path.name.split("-")[0].lower() for path in site.glob("*.dist-info")}
     lacking = [name for name in NEEDED if name not in there and find_spec(name) is None]
@@ -57,7 +75,7 @@ def _missing_wheels(folder: Path) -> list[Path]:
     return found
 
 
-def _built(site: Path, note: Callable[[str], None], seconds: float) -> bool:
+def _built(site: Path, note: Callable[[str], None], end: float) -> bool:
     """Build the compiled modules with cmake and install them into `site`; whether that went well."""
     compiler = os.environ.get("CXX") or next(filter(shutil.which, ("c++", "g++", "clang++")), None)
     if compiler is None or shutil.which("cmake") is None:
@@ -82,7 +100,7 @@ def _built(site: Path, note: Callable[[str], None], seconds: float) -> bool:
         "the build": ["cmake", "--build", str(folder), "--parallel", str(os.cpu_count() or 1)],
         "the installation": ["cmake", "--install", str(folder), "--prefix", str(site)],
     }.items():
-        if not _run(command, seconds, note, name):
+        if not _run(command, end, note, name):
             return False
     note(f"the C++ core was built here with {compiler}")
     return True
@@ -111,9 +129,10 @@ def _found(site: Path, wheels: Path, note: Callable[[str], None]) -> bool:
     return False
 
 
-def _run(command: list[str], seconds: float, note: Callable[[str], None], what: str) -> bool:
+def _run(command: list[str], end: float, note: Callable[[str], None], what: str) -> bool:
+    left = max(0.1, end - time.monotonic())
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=left, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         note(f"{what} failed: {error}")
         return False
