@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from torch import Tensor
 from dnabert_fast.engine.predict import logits, prepare
 from dnabert_fast.engine.runner import Runner
 from dnabert_fast.nn.backends import available, choose
+from dnabert_fast.nn.checkpoint import read_network, write_network
 from dnabert_fast.nn.config import PRESETS
 from dnabert_fast.nn.network import Network, build
 from dnabert_fast.nn.packed import Packed
@@ -117,6 +119,18 @@ def test_the_worst_layer_comes_first(tiny: Network, make: Callable[..., Network]
     worst = tuple(worst_layers(network, [packed])[:1])
     found, spared = (error(network, with_exceptions(network, each), packed) for each in ((), worst))
     assert spared < found / 2
+
+
+def test_all_layers_have_names_that_networks_are_read_with(tiny: Network, packed: Packed, tmp_path: Path) -> None:
+    names = tuple(worst_layers(tiny, [packed]))
+    write_network(tiny, tmp_path / "model")
+    read, bf16 = (
+        read_network(tmp_path / "model", device="cpu", precision=precision, exceptions=names)
+        for precision in ("int8", "bf16")
+    )
+    with torch.inference_mode():
+        assert torch.equal(read(packed), bf16(packed))
+        assert not torch.equal(read(packed), tiny(packed))
 
 
 def test_nan_does_not_vanish(tiny: Network, packed: Packed, make: Callable[..., Network]) -> None:
