@@ -16,7 +16,7 @@ STEPS = 65536
 
 def draw_seed() -> int:
     """A seed from torch's generator of the host, so that torch.manual_seed governs it and no device is waited for."""
-    return int(torch.randint(2**31, ()).item())
+    return int(torch.randint(2**31, (), device="cpu").item())
 
 
 def threshold(dropout: float) -> int:

@@ -16,6 +16,7 @@ from torch import Tensor
 pytest.importorskip("triton")
 
 from dnabert_fast.kernels import gpu_frozen, reference
+from dnabert_fast.kernels.dropout import draw_seed
 from dnabert_fast.kernels.frozen import Norm
 from dnabert_fast.kernels.gpu import TritonOps
 from dnabert_fast.kernels.gpu_frozen import FP8, Fp8, Fp8Linear, Fused, FusedLinear, refusal, scaled_product
@@ -176,6 +177,15 @@ def test_gradients_have_no_gradients() -> None:
         (gradient,) = torch.autograd.grad(op(leaf).square().sum(), leaf, create_graph=True)
         with pytest.raises(RuntimeError, match="once_differentiable"):
             gradient.square().sum().backward()
+
+
+def test_seeds_come_from_the_host_whatever_the_default_device() -> None:
+    seeds = []
+    for place in ("cpu", "meta"):  # a GPU would draw from a generator of its own, and be waited for
+        torch.manual_seed(1)
+        with torch.device(place):
+            seeds.append(draw_seed())
+    assert seeds[0] == seeds[1]
 
 
 def test_products_are_in_the_dtype_of_what_comes_in() -> None:

@@ -227,7 +227,7 @@ def test_processors_use_arrays_where_they_lie() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 def test_what_a_gpu_is_sent_is_what_it_gets() -> None:
     ring = staging_for("cuda")
-    with ring.scope():
+    with ring.scope(), torch.device("cuda"):  # a default device that is no host memory's
         for i in range(20):
             lengths = [int(n) for n in np.random.default_rng(i).integers(2, 512, 1 + i * 20)]
             ids, bounds = arrays(lengths, i)
