@@ -20,7 +20,7 @@ from oracle.resident import Echo
 import dnabert_fast.engine.model as engine
 from dnabert_fast import DnabertError, Genome, load
 from dnabert_fast.analysis.scan import ScanSummary, ScanUnit, plan_scan, scan
-from dnabert_fast.engine.fleet import Fleet, device_names
+from dnabert_fast.engine.fleet import Fleet, _Running, device_names
 from dnabert_fast.errors import BackendUnavailable
 from dnabert_fast.nn.backends import available
 
@@ -99,6 +99,13 @@ def test_a_resident_that_cannot_be_made_and_a_fleet_that_is_stopped() -> None:
     process = other.ask(("sleep", 0), silent).result(60)[1]
     del other
     assert gone(process)
+
+
+def test_a_request_that_comes_as_a_process_dies_fails_too() -> None:
+    running = _Running(Echo, ["a"], {})
+    running.end(DnabertError("it died"))
+    with pytest.raises(DnabertError, match="it died"):
+        running.ask(("sleep", 0), silent).result(5)
 
 
 SCRIPT = """

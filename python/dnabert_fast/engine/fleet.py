@@ -145,6 +145,7 @@ class _Running:
 
     def __init__(self, make: Make, devices: Sequence[str], notes: dict[str, None]) -> None:
         self.ended = False
+        self._why: BaseException = DnabertError("the work was stopped")
         self._notes = notes
         self._lock = threading.RLock()
         self._waiting: deque[_Job] = deque()
@@ -166,6 +167,9 @@ class _Running:
         with self._lock:
             self._asked += 1
             job = _Job(self._asked, request, tick)
+            if self.ended:  # a process may die at any moment
+                job.future.set_exception(self._why)
+                return job.future
             self._waiting.append(job)
             self._hand_out()
         return job.future
@@ -175,7 +179,7 @@ class _Running:
         with self._lock:
             if self.ended:
                 return
-            self.ended = True
+            self.ended, self._why = True, error or self._why
             left = [*self._waiting, *(job for member in self._members for job in member.jobs.values())]
             self._waiting.clear()
         for member in self._members:
@@ -186,7 +190,7 @@ class _Running:
             if member.process.is_alive():
                 member.process.kill()
         for job in left:
-            job.future.set_exception(error or DnabertError("the work was stopped"))
+            job.future.set_exception(self._why)
 
     def _hand_out(self) -> None:
         while self._waiting and not self.ended:
