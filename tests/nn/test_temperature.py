@@ -1,4 +1,4 @@
-"""The temperature of a model: written beside the weights, in the hash only where it is not 1, and bad values refused."""
+"""The temperature of a model: written beside the weights, in the hash only where it is not 1, never taken on trust."""
 
 from __future__ import annotations
 
