@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import DnabertError
-from . import check, machine, pretrain, score, training
+from . import check, machine, prepare, pretrain, score, training
 from .screen import Told, err, plain
 
 __all__ = ["app", "run"]
@@ -39,6 +39,7 @@ for verb in (
     machine.demo,
 ):
     app.command()(verb)
+app.add_typer(prepare.app, name="prepare")
 
 
 def _version(asked: bool) -> None:

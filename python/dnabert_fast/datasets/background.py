@@ -46,7 +46,8 @@ def matched_by_gc(
 
     def alike(plan: Plan, row: I64) -> tuple[Plan, Bool]:
         found = gc_counts(read_windows(genome, plan))
-        return plan, np.abs(found - wanted[row]) <= tolerance * lengths[row] + 1e-9
+        good: Bool = np.abs(found - wanted[row]) <= tolerance * lengths[row] + 1e-9
+        return plan, good
 
     return _drawn(genome, allowed, lengths, random, alike)
 
@@ -65,7 +66,8 @@ def with_tata(genome: Genome, allowed: Spans, length: int, place: I64, random: n
         chosen = np.where(boxes, random.random(boxes.shape), -1.0).argmax(axis=1)
         shift = np.where(place[row] < 0, 0, chosen - place[row])
         shift = np.where(plan.reverse, -shift, shift)
-        return Plan(plan.contig, plan.start + shift, plan.end + shift, plan.reverse), boxes.any(axis=1)
+        has: Bool = np.any(boxes, axis=1)
+        return Plan(plan.contig, plan.start + shift, plan.end + shift, plan.reverse), has
 
     return _drawn(genome, allowed, np.full(len(place), length, np.int64), random, moved)
 
@@ -126,6 +128,6 @@ def _candidates(allowed: Spans, lengths: I64, random: np.random.Generator) -> Pl
     ends = np.cumsum(allowed.end - allowed.start)
     base = random.integers(0, ends[-1], len(lengths))
     span = np.searchsorted(ends, base, side="right")
-    start = allowed.end[span] - (ends[span] - base)
+    start: I64 = (allowed.end - ends)[span] + base
     contig: I32 = allowed.contig[span]
     return Plan(contig, start, start + lengths, random.random(len(lengths)) < 0.5)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .examples import Examples, gc_counts
+from .examples import Examples, blocks, gc_counts
 
 __all__ = ["described", "markdown"]
 
@@ -54,12 +54,14 @@ def _composition(data: Examples) -> dict[str, Any]:
 
 
 def _dinucleotides(data: Examples) -> dict[str, float]:
-    codes = _CODES[data.windows.bases]
-    pairs = codes[:-1] * 4 + codes[1:]
-    inside = (codes[:-1] < 4) & (codes[1:] < 4)
-    ends = data.windows.offsets[1:-1]
-    inside[ends[(ends > 0) & (ends < len(codes))] - 1] = False  # a pair of two windows
-    counts = np.bincount(pairs[inside], minlength=16)
+    counts = np.zeros(16, np.int64)
+    for part in blocks(data.windows):
+        windows = data.windows[part]
+        codes = _CODES[windows.bases]
+        inside = (codes[:-1] < 4) & (codes[1:] < 4)
+        ends = windows.offsets[1:-1]
+        inside[ends[(ends > 0) & (ends < len(codes))] - 1] = False  # a pair of two windows
+        counts += np.bincount((codes[:-1] * 4 + codes[1:])[inside], minlength=16)
     shares = counts / max(1, int(counts.sum()))
     return {a + b: _rounded(shares[4 * i + j]) for i, a in enumerate(_LETTERS) for j, b in enumerate(_LETTERS)}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +12,12 @@ from ..seq.genome import Genome
 from ..seq.plan import Plan
 from ..seq.types import I64, U8, Bool
 
-__all__ = ["Examples", "Sites", "gc_counts", "join_plans", "read_windows", "take_plan", "unknown_counts"]
+__all__ = ["Examples", "Sites", "blocks", "gc_counts", "join_plans", "read_windows", "take_plan", "unknown_counts"]
 
 _READ = 1 << 26
 """Bases read from the genome at a time."""
+_AT_ONCE = 1 << 22
+"""Bases looked at at a time, where each is worth several numbers."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,16 @@ def read_windows(genome: Genome, plan: Plan) -> Windows:
     return Windows.concatenate(parts)
 
 
+def blocks(windows: Windows, bases: int = _AT_ONCE) -> Iterator[slice]:
+    """The windows in order, in slices of at most so many bases, or of one window that is longer."""
+    first = 0
+    while first < len(windows):
+        full = int(np.searchsorted(windows.offsets, windows.offsets[first] + bases, side="right")) - 1
+        last = max(first + 1, full)
+        yield slice(first, last)
+        first = last
+
+
 def gc_counts(windows: Windows) -> I64:
     """How many bases of each window are G or C, i64[n] (upper case)."""
     return _counted(windows, (windows.bases == ord("G")) | (windows.bases == ord("C")))
@@ -110,8 +122,12 @@ def unknown_counts(windows: Windows) -> I64:
 
 
 def _counted(windows: Windows, hits: Bool) -> I64:
-    sums = np.concatenate([[0], np.cumsum(hits, dtype=np.int64)])
-    return sums[windows.offsets[1:]] - sums[windows.offsets[:-1]]
+    counts = np.empty(len(windows), np.int64)
+    for part in blocks(windows):
+        offsets = windows.offsets[part.start : part.stop + 1]
+        sums = np.concatenate([[0], np.cumsum(hits[offsets[0] : offsets[-1]])])
+        counts[part] = np.diff(sums[offsets - offsets[0]])
+    return counts
 
 
 def _plain_letters() -> U8:

@@ -7,22 +7,23 @@ of its 31-mers whole at an identity of 95.6 % (0.25 ** (1/31)); exact repeats an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..seq.batch import Windows
+from ..seq.batch import Windows, reverse_complement
 from ..seq.types import F64, I64, Bool
+from .examples import blocks
 from .spans import Spans
 
-__all__ = ["KMER", "SHARE", "kmers", "overlapping", "repeated", "shared_kmers"]
+__all__ = ["KMER", "SHARE", "kmers", "overlapping", "repeated", "same_on_either_strand", "shared_kmers"]
 
 KMER = 31
 SHARE = 0.25
 
 U64 = NDArray[np.uint64]
-_BASES_AT_ONCE = 1 << 24
 _CODES = np.full(256, 4, np.uint64)
 _CODES[np.frombuffer(b"ACGT", np.uint8)] = np.arange(4)
 
@@ -68,21 +69,14 @@ def shared_kmers(windows: Windows, other: Windows) -> F64:
 
     0 for windows without a 31-mer. Memory grows with `other`.
     """
-    codes, there, _ = kmers(other, KMER)
-    known = np.unique(codes[there])
+    found_in = [codes[there] for codes, there, _ in (kmers(other[part], KMER) for part in blocks(other))]
+    known = np.unique(np.concatenate(found_in)) if found_in else np.empty(0, np.uint64)
     shares = np.zeros(len(windows), np.float64)
-    first = 0
-    while first < len(windows):
-        last = max(
-            first + 1, int(np.searchsorted(windows.offsets, windows.offsets[first] + _BASES_AT_ONCE, "right")) - 1
-        )
-        part = windows[first:last]
-        codes, there, total = kmers(part, KMER)
-        hits = there & _among(codes, known)
-        sums = np.concatenate([[0], np.cumsum(hits)])
-        found = sums[part.offsets[1:]] - sums[part.offsets[:-1]]
-        shares[first:last] = found / np.maximum(total, 1)
-        first = last
+    for part in blocks(windows):
+        some = windows[part]
+        codes, there, total = kmers(some, KMER)
+        sums = np.concatenate([[0], np.cumsum(there & _among(codes, known))])
+        shares[part] = (sums[some.offsets[1:]] - sums[some.offsets[:-1]]) / np.maximum(total, 1)
     return shares
 
 
@@ -97,8 +91,20 @@ def _among(codes: U64, known: U64) -> Bool:
 def repeated(windows: Windows) -> tuple[Bool, I64]:
     """Which windows are letter by letter an earlier one, bool[n], and the first of each kind, i64[n]."""
     seen: dict[bytes, int] = {}
-    first = np.array([seen.setdefault(windows[row], row) for row in range(len(windows))], np.int64)
+    first = np.array([seen.setdefault(key, row) for row, key in enumerate(_keys(windows))], np.int64)
     return first != np.arange(len(windows)), first
+
+
+def same_on_either_strand(windows: Windows, other: Windows) -> Bool:
+    """Which windows are letter by letter one of `other` or its reverse complement, bool[n]."""
+    known = {*_keys(other), *_keys(reverse_complement(other))}
+    return np.array([key in known for key in _keys(windows)], np.bool_)
+
+
+def _keys(windows: Windows) -> Iterator[bytes]:
+    """A digest of each window: 128 bits, as good as the letters and shorter."""
+    for row in range(len(windows)):
+        yield blake2b(windows[row], digest_size=16).digest()
 
 
 def overlapping(spans: Sequence[Spans]) -> int:

@@ -16,7 +16,17 @@ from .examples import Examples, Sites, read_windows
 from .shuffle import dinucleotide_shuffle, replace_segments
 from .spans import Spans
 
-__all__ = ["FRAMES", "NEGATIVES", "TATA_PLACES", "Frame", "Starts", "negatives", "promoter_plan"]
+__all__ = [
+    "FRAMES",
+    "NEGATIVES",
+    "TATA_PLACES",
+    "Frame",
+    "Starts",
+    "artificial",
+    "from_genome",
+    "negatives",
+    "promoter_plan",
+]
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,8 @@ def _walk(codes: I32, to: I32, begins: I64) -> I32:
         visit[row, here] += 1
         here = flat[at]
         out[step + 1] = here
-    return out.T
+    walked: I32 = out.T
+    return walked
 
 
 def replace_segments(windows: Windows, random: np.random.Generator) -> Windows:

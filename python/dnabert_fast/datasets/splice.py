@@ -121,7 +121,7 @@ def between(
         base = random.integers(0, ends[-1], (wanted - n) * (24 if decoys else 4))
         at = np.searchsorted(ends, base, side="right")
         gap = usable[at]
-        middle: I64 = high[gap] - (ends[at] - base)
+        middle: I64 = high[gap] - ends[at] + base
         plan = _around(gaps.contig[gap], middle, gaps.reverse[gap], length)
         good = Spans.of(plan).inside(allowed) & ~_points(plan.contig, middle).touches(taken)
         if decoys:

@@ -40,9 +40,7 @@ def summits(path: str | Path, bed: Bed) -> tuple[I64, bool]:
         try:
             said[at] = int(cells[9])
         except (ValueError, IndexError):
-            raise FormatError(
-                f"{path}:{bed.line[at]}: column 10 is no number; narrowPeak has the summit there"
-            ) from None
+            raise FormatError(f"{path}:{bed.line[at]}: column 10 is no number; narrowPeak has summits there") from None
     wrong = np.flatnonzero((said < -1) | (said >= np.maximum(bed.end - bed.start, 1)))
     if len(wrong):
         at = int(wrong[0])
