@@ -25,12 +25,17 @@ void check_lengths(Lengths lengths) {
                                     std::to_string(lengths.longest) + " bases");
 }
 
-void check_edges(std::span<const int64_t> edges, int64_t shortest) {
-    if (edges.empty() || edges.front() != 0) throw std::invalid_argument("edges must begin with 0");
-    for (size_t r = 0; r + 1 < edges.size(); ++r) {
-        if (edges[r + 1] - edges[r] < shortest)
-            throw std::invalid_argument("run " + std::to_string(r) + " is shorter than the shortest sample");
-    }
+void check_edges(std::span<const int64_t> edges) {
+    if (edges.size() < 2 || edges.front() != 0) throw std::invalid_argument("edges begin with 0 and have a run");
+}
+
+/// The bases of a run, which must do for a sample.
+int64_t size_of(std::span<const int64_t> edges, size_t run, Lengths lengths) {
+    const int64_t size = edges[run + 1] - edges[run];
+    if (size < lengths.shortest)
+        throw std::invalid_argument("run " + std::to_string(run) + " has " + std::to_string(size) +
+                                    " bases, fewer than the shortest sample");
+    return size;
 }
 
 int64_t drawn_length(uint32_t word, Lengths lengths) {
@@ -59,10 +64,11 @@ std::vector<int64_t> clean_runs(std::span<const uint8_t> bases) {
 
 std::vector<int64_t> split_runs(std::span<const int64_t> edges, Lengths lengths, uint64_t seed, uint32_t stream) {
     check_lengths(lengths);
-    check_edges(edges, lengths.shortest);
+    check_edges(edges);
     std::vector<int64_t> cuts;
     cuts.reserve(static_cast<size_t>(edges.back() / lengths.longest * 4 / 3) + edges.size());
     for (size_t r = 0; r + 1 < edges.size(); ++r) {
+        size_of(edges, r, lengths);
         const Draws draws(seed, Purpose::split, stream, r);
         uint32_t piece = 0;
         for (int64_t at = edges[r], end = edges[r + 1]; at < end; ++piece) {
@@ -104,7 +110,7 @@ uint64_t permuted(uint64_t number, uint64_t n, uint64_t seed, uint32_t stream, u
 void place_samples(const Pass& pass, uint64_t first, std::span<int64_t> run, std::span<int64_t> start,
                    std::span<int64_t> length, std::span<uint8_t> reverse) {
     check_lengths(pass.lengths);
-    check_edges(pass.edges, pass.lengths.shortest);
+    check_edges(pass.edges);
     const size_t n = run.size();
     if (start.size() != n || length.size() != n || reverse.size() != n)
         throw std::invalid_argument("run, start, length and reverse differ in length");
@@ -130,7 +136,7 @@ void place_samples(const Pass& pass, uint64_t first, std::span<int64_t> run, std
             const int64_t bases = pass.edges.back();
             run[i] = run_of(pass.edges, which * (bases / pass.random) + which * (bases % pass.random) / pass.random);
             const size_t r = static_cast<size_t>(run[i]);
-            const int64_t size = pass.edges[r + 1] - pass.edges[r];
+            const int64_t size = size_of(pass.edges, r, pass.lengths);
             const uint64_t starts = static_cast<uint64_t>(size - pass.lengths.shortest + 1);
             start[i] = static_cast<int64_t>(below(wide(words[1], words[2]), starts));
             length[i] = std::min(drawn_length(words[3], pass.lengths), size - start[i]);

@@ -16,7 +16,7 @@ from .runs import NamedRegions, Runs, clean_runs
 from .types import I64, U8
 from .vocab import KS
 
-__all__ = ["Corpus", "Mode", "Placed"]
+__all__ = ["Corpus", "Mode", "Part", "Placed"]
 
 Mode: TypeAlias = Literal["released", "split", "sample"]
 
@@ -25,6 +25,8 @@ _DEPTH = {"released": 4, "split": 0, "sample": 1}
 
 _SPACING = 256
 """Bases of a run for each random sample of one length of the genome; their mean length is about as much."""
+
+_NO_CUTS = np.empty(0, np.int64)
 
 _TRAIN, _HELD_OUT = 0, 1  # streams of random numbers
 
@@ -41,7 +43,7 @@ class Placed:
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """Runs of bases, and the samples that one pass takes from them."""
 
     runs: Runs
@@ -49,6 +51,7 @@ class _Part:
     cuts: I64
     random: int
     both_strands: bool
+    seed: int
     stream: int
 
     @property
@@ -62,7 +65,7 @@ class Corpus:
 
     A pass has each piece of a split once, or random places, or both, in an order of its own; no text is kept, only
     where pieces begin. Sample i is a function of (genomes, options, seed, i) alone, so processes, slices and resumed
-    runs agree.
+    runs agree. `k`, `seed`, `shortest` and `longest` (bases of a sample) are those it was made with.
     """
 
     genomes: tuple[Genome, ...]
@@ -70,8 +73,8 @@ class Corpus:
     seed: int
     shortest: int
     longest: int
-    training: _Part
-    evaluation: _Part | None
+    training: Part
+    evaluation: Part | None
 
     @staticmethod
     def of(
@@ -90,11 +93,14 @@ class Corpus:
 
         mode: "split", once through the genome in pieces that follow one another: one time in two of 510 k-mers, else of
         a length drawn evenly from 5 bases up; "sample", random places, lengths drawn likewise, one genome's length of
-        them; "released", one split and four lengths of random samples, the five genome lengths DNABERT learnt from.
+        them; "released", one split and four lengths of random samples: the five genome lengths DNABERT learnt from (it
+        is known that both were mixed, not in which shares).
         both_strands: half of the samples, drawn by lot, are read as the reverse complement.
         include, exclude: regions or whole contigs (`Places.whole`) to take samples from, or not; `held_out` has the
         latter's. shortest, longest: bases of a sample; None: 5, or k where that is more (the original's samples of
         fewer than k bases hold nothing to learn), and 509 + k.
+        Samples lie anywhere, so plain FASTA and .2bit files are read a hundred times as fast as BGZF, of which each
+        sample needs a whole block.
 
         DnabertError for a k, mode, length or seed that cannot be, for contigs that no genome has, and where no run of
         bases is long enough for a sample.
@@ -114,14 +120,14 @@ class Corpus:
             raise DnabertError(_nothing(wanted, low, include is not None, exclude is not None))
         edges = kept.edges
         random = _DEPTH[mode] * int(edges[-1]) * (509 + k) // (_SPACING * high)
-        cuts = np.empty(0, np.int64) if mode == "sample" else _core.split_runs(edges, low, high, seed, _TRAIN)
-        training = _Part(kept, edges, cuts, max(random, int(mode == "sample")), both_strands, _TRAIN)
+        cuts = _NO_CUTS if mode == "sample" else _core.split_runs(edges, low, high, seed, _TRAIN)
+        training = Part(kept, edges, cuts, max(random, int(mode == "sample")), both_strands, seed, _TRAIN)
         evaluation = None
         if exclude is not None:
             held = found.within(files, exclude).at_least(low)
             edges = held.edges
-            cuts = _core.split_runs(edges, low, high, seed, _HELD_OUT)
-            evaluation = _Part(held, edges, cuts, 0, False, _HELD_OUT)
+            cuts = _core.split_runs(edges, low, high, 0, _HELD_OUT) if len(held.start) else _NO_CUTS
+            evaluation = Part(held, edges, cuts, 0, False, 0, _HELD_OUT)
         return Corpus(files, k, seed, low, high, training, evaluation)
 
     @property
@@ -143,9 +149,10 @@ class Corpus:
         return self._places(self.training, first, count)
 
     def held_out(self, count: int) -> Windows:
-        """Fixed samples of the excluded regions, of the forward strand: pieces of a split, in an order drawn once.
+        """Samples of the excluded regions, of the forward strand: pieces of a split, in an order drawn once.
 
-        All there are where that is fewer than `count`; DnabertError where nothing was excluded, or nothing long enough.
+        They are the same for every seed, so that runs compare; all there are where that is fewer than `count`.
+        DnabertError where nothing was excluded, or nothing long enough.
         """
         if self.evaluation is None or not self.evaluation.samples:
             why = "nothing is excluded" if self.evaluation is None else "what is excluded is too short for a sample"
@@ -153,16 +160,16 @@ class Corpus:
         count = min(count, self.evaluation.samples)
         return self._read(self.evaluation, self._places(self.evaluation, 0, count))
 
-    def _places(self, part: _Part, first: int, count: int) -> Placed:
+    def _places(self, part: Part, first: int, count: int) -> Placed:
         run, start, length = (np.empty(count, np.int64) for _ in range(3))
         reverse = np.empty(count, np.uint8)
         _core.place_samples(
-            part.edges, part.cuts, part.random, self.shortest, self.longest, part.both_strands, self.seed, part.stream,
+            part.edges, part.cuts, part.random, self.shortest, self.longest, part.both_strands, part.seed, part.stream,
             first, run, start, length, reverse,
         )  # fmt: skip
         return Placed(run, start, length, reverse)
 
-    def _read(self, part: _Part, placed: Placed) -> Windows:
+    def _read(self, part: Part, placed: Placed) -> Windows:
         """The bases of samples; each genome is read in its own order, which is what files are fast at."""
         genome, contig = part.runs.genome[placed.run], part.runs.contig[placed.run]
         start = part.runs.start[placed.run] + placed.start

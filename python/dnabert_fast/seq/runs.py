@@ -12,7 +12,7 @@ from .. import _core
 from ..errors import DnabertError
 from .aliases import AliasTable, resolve
 from .genome import Genome
-from .types import I32, I64
+from .types import I32, I64, Bool
 
 __all__ = ["NamedRegions", "Places", "Runs", "clean_runs"]
 
@@ -179,7 +179,7 @@ def _on_line(genomes: Sequence[Genome], regions: NamedRegions) -> I64:
     return np.stack([begin, end], axis=1).reshape(-1)
 
 
-def _check_names(genomes: Sequence[Genome], regions: NamedRegions, known: np.ndarray) -> None:
+def _check_names(genomes: Sequence[Genome], regions: NamedRegions, known: Bool) -> None:
     """A contig asked for by name has to be there; of a file of regions, one of its contigs."""
     asked = np.zeros(len(known), np.bool_)
     asked[regions.contig[regions.end == _WHOLE]] = True
