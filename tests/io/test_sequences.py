@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dnabert_fast.errors import FormatError
-from dnabert_fast.io import sequences
-from dnabert_fast.io.sequences import read_labelled, sequence_units
+from dnabert_fast.io import rows, sequences
+from dnabert_fast.io.labelled import read_labelled
+from dnabert_fast.io.sequences import sequence_units
 
 DATA = Path(__file__).parent.parent / "data" / "labelled"
 
@@ -57,7 +58,7 @@ def test_every_form_of_a_table_reads_the_same(
 @given(st.text("ACGTNacgtu", min_size=6, max_size=60), st.integers(3, 6))
 @settings(max_examples=60)
 def test_kmer_text_spells_its_bases(bases: str, k: int) -> None:
-    assert sequences._bases(kmers(bases, k).encode(), 1, "f") == bases.encode()
+    assert rows._bases(kmers(bases, k).encode(), 1, "f") == bases.encode()
 
 
 def test_real_tables(tmp_path: Path) -> None:
@@ -89,15 +90,15 @@ def test_units_hold_4096_sequences_and_depend_on_the_file_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     random = np.random.default_rng(1)
-    rows = ["".join(random.choice(list("ACGT"), random.integers(3, 30))) for _ in range(9000)]
-    text = "sequence\n" + "\n".join(rows) + "\n"
+    drawn = ["".join(random.choice(list("ACGT"), random.integers(3, 30))) for _ in range(9000)]
+    text = "sequence\n" + "\n".join(drawn) + "\n"
     path = write(tmp_path, text)
     whole = list(sequence_units(path))
     assert [len(unit.windows) for unit in whole] == [4096, 4096, 808]
     assert [unit.first for unit in whole] == [0, 4096, 8192]
-    assert [text for unit in whole for text in strings(unit.windows)] == rows
+    assert [text for unit in whole for text in strings(unit.windows)] == drawn
     assert whole[1].names[0] == "4097"
-    monkeypatch.setattr(sequences, "_CHUNK", 7)
+    monkeypatch.setattr(rows, "_CHUNK", 7)
     again = list(sequence_units(path))
     assert [strings(unit.windows) for unit in again] == [strings(unit.windows) for unit in whole]
 
@@ -136,7 +137,7 @@ FAULTS = {
     "broken k-mers": ("sequence,label\nACGTAC CGTACC,0\nACG CGT TTT,1\n", ":3: words that are not k-mers"),
     "digits": ("sequence,label\nACGTACGT,0\nACGT4CGT,1\n", ":3: '4' in the sequence 2"),
     "gap": ("sequence,label\nACGTACGT,0\nACGT-CGT,1\n", ":3: '-' in the sequence 2"),
-    "FASTA": (">a\nACGTACGT\n", ":1: FASTA, which has no labels"),
+    "FASTA": (">a\nACGTACGT\n", ":1: FASTA without a label in the header"),
 }
 
 

@@ -25,6 +25,11 @@ class HasWindows(Protocol):
         """The sequences' bases."""
         ...
 
+    @property
+    def second(self) -> Windows | None:
+        """The other sequences, where they are pairs."""
+        ...
+
 
 Unit = TypeVar("Unit", bound=HasWindows)
 
@@ -43,14 +48,21 @@ def _run(
     width: int,
     write: Callable[[Unit, F32], None],
     progress: Callable[[int], None],
+    along_bases: bool = False,
 ) -> int:
-    """Answer the sequences that have at least one k-mer; the others get NaN and are counted."""
+    """Answer the sequences (pairs) that have at least one k-mer (each); the others get NaN and are counted."""
     too_short = 0
     progress = in_turn(progress)
 
     def read(unit: Unit) -> _Work[Unit]:
-        rows = np.flatnonzero(unit.windows.lengths >= model.k)
-        return _Work(unit, rows, model.prepare(unit.windows.take(rows)) if len(rows) else None)
+        long = unit.windows.lengths >= model.k
+        if unit.second is not None:
+            long &= unit.second.lengths >= model.k
+        rows = np.flatnonzero(long)
+        if not len(rows):
+            return _Work(unit, rows, None)
+        second = None if unit.second is None else unit.second.take(rows)
+        return _Work(unit, rows, model.prepare(unit.windows.take(rows), second=second))
 
     def compute(work: _Work[Unit]) -> Callable[[], tuple[Unit, F32]]:
         nonlocal too_short
@@ -60,9 +72,10 @@ def _run(
         answers = None if work.prepared is None else ask(work.prepared, meter.tick)
 
         def finish() -> tuple[Unit, F32]:
-            table = np.full((n, width), np.nan, np.float32)
+            windows = work.unit.windows
+            table = np.full((len(windows.bases) if along_bases else n, width), np.nan, np.float32)
             if answers is not None:
-                table[work.rows] = answers()
+                table[windows.places(work.rows) if along_bases else work.rows] = answers()
             meter.close()
             return work.unit, table
 
@@ -80,7 +93,8 @@ def predict_sequences(
 ) -> int:
     """Hand each unit with its probabilities float32 [n, C] (values for a regression) to `write`, in order.
 
-    Returns how many sequences are shorter than k; their rows are NaN.
+    A model that labels bases gives a row a base of the unit, [B, C], NaN for those that no k-mer speaks of. Returns how
+    many sequences are shorter than k; their rows are NaN.
     """
     model.need_head()
 
@@ -88,7 +102,7 @@ def predict_sequences(
         logits = model.begin(prepared, tick)
         return lambda: model.probabilities(logits())
 
-    return _run(model, units, ask, max(1, len(model.labels)), write, progress)
+    return _run(model, units, ask, max(1, len(model.labels)), write, progress, model.labels_bases)
 
 
 def embed_sequences(

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,11 +19,22 @@ from ..nn.backends import choose
 from ..nn.checkpoint import network_hash, read_network
 from ..nn.packed import Packed
 from ..nn.staging import free_bytes
-from ..seq.batch import Windows, cut, spans, tokenize, tokenize_spans
+from ..seq.batch import Windows, cut, spans, tokenize, tokenize_pairs, tokenize_spans
 from ..seq.types import F32, I32, I64, U8, Bool
 from .fleet import Fleet, device_names
+from .given import UNIT_SEQUENCES, Sequences, paired_units, units
 from .pipeline import pipeline
-from .predict import MAX_TOKENS, Later, Prepared, batch_tokens, begin_logits, begin_pooled, prepare
+from .predict import (
+    MAX_TOKENS,
+    Later,
+    Prepared,
+    batch_tokens,
+    begin_base_logits,
+    begin_logits,
+    begin_pooled,
+    prepare,
+    strand_mean,
+)
 from .runner import Runner
 from .scores import Readout
 from .workers import Workers
@@ -36,10 +46,6 @@ if TYPE_CHECKING:
 __all__ = ["STRANDS", "UNIT_SEQUENCES", "Model", "Sequences", "load"]
 
 STRANDS = ("+", "-", "both")
-UNIT_SEQUENCES = 4096
-
-Sequences: TypeAlias = "Windows | Sequence[str | bytes] | U8 | Iterable[str | bytes]"
-"""Sequences as Windows, as a list or iterator of str or bytes, or as one array uint8 [n, length] of ASCII bases."""
 
 Unit = TypeVar("Unit")
 Work = TypeVar("Work")
@@ -85,6 +91,11 @@ class Model:
         return self.network.config.labels
 
     @property
+    def labels_bases(self) -> bool:
+        """Whether answers are a row a base, not a row a sequence."""
+        return self.network.config.head == "token"
+
+    @property
     def busy(self) -> float | None:
         """Seconds since loading in which the GPU had a batch to run; None on processors and for several devices."""
         return self.runner.staging.busy() if self.fleet is None else None
@@ -98,17 +109,27 @@ class Model:
         return network_hash(self.network)
 
     def readout(self, class_name: str | None = None) -> Readout:
-        """Which output is the score; raises DnabertError where the model has no head or the choice is open."""
+        """Which output is the score of a window.
+
+        Raises DnabertError where the model has no head, does not score single windows, or the choice is open.
+        """
         self.need_head()
+        if self.labels_bases or (self.block is not None and self.block.pairs):
+            what = "bases" if self.labels_bases else "pairs of sequences"
+            raise DnabertError(f"model {self.name} scores {what}, not windows; use it with predict")
         config = self.network.config
         return Readout.choose(self.labels, config.regression, class_name, config.temperature)
 
-    def prepare(self, windows: Windows, reverse: Bool | None = None) -> list[Prepared]:
+    def prepare(self, windows: Windows, reverse: Bool | None = None, second: Windows | None = None) -> list[Prepared]:
         """Tokens of the windows on each strand the model reads; the work of a reader thread.
 
-        Windows of which `reverse` bool[n] is true lie on the other strand.
+        Windows of which `reverse` bool[n] is true lie on the other strand. `second` are the other sequences of pairs.
         """
-        return [prepare(tokenize(windows, self.k, side), len(windows)) for side in self._sides(len(windows), reverse)]
+        n = len(windows)
+        sides = self._sides(n, reverse)
+        if second is not None:
+            return [prepare(tokenize_pairs(windows, second, self.k, side), n, pairs=True) for side in sides]
+        return [prepare(tokenize(windows, self.k, side), n, reverse=side) for side in sides]
 
     def prepare_spans(self, bases: U8, starts: I64, ends: I64) -> list[Prepared]:
         """As `prepare`, of windows bases[starts[i]:ends[i]] that overlap: a GPU is sent their bases once.
@@ -146,18 +167,13 @@ class Model:
             return partial(_answered, self.fleet, self.fleet.ask(request, tick or _silent))
         part = _part(tick, len(prepared))
         rest = self.max_tokens, part, self.runner
+        begin = begin_base_logits if self.labels_bases else begin_logits
         sides = [
-            begin_logits(self.network, side, *rest)
-            if pooling is None
-            else begin_pooled(self.network, side, pooling, *rest)
+            begin(self.network, side, *rest) if pooling is None else begin_pooled(self.network, side, pooling, *rest)
             for side in prepared
         ]
 
-        def finish() -> F32:
-            found = [side() for side in sides]
-            return found[0] if len(found) == 1 else (found[0] + found[1]) / np.float32(2)
-
-        return finish
+        return lambda: strand_mean([side() for side in sides], along_bases=self.labels_bases and pooling is None)
 
     def run(
         self,
@@ -179,25 +195,30 @@ class Model:
         if before is not None and (after := self.busy) is not None:
             self.runner.share = (after - before) / (time.perf_counter() - began)
 
-    def _answers(self, sequences: Sequences, pooling: str | None = None) -> Iterator[F32]:
+    def _answers(
+        self, sequences: Sequences, pooling: str | None = None, second: Sequences | None = None
+    ) -> Iterator[F32]:
         """The answers of units in order; devices other than this thread's processor have the next ones meanwhile."""
         ahead = 2 * len(self.fleet.devices) if self.fleet is not None else int(self.runner.device != "cpu")
         asked: deque[Later] = deque()
-        for windows in _units(sequences, self.k):
-            asked.append(self.begin(self.prepare(windows), pooling=pooling))
+        for windows, others in paired_units(sequences, second, self.k):
+            asked.append(self.begin(self.prepare(windows, second=others), pooling=pooling))
             if len(asked) > ahead:
                 yield asked.popleft()()
         while asked:
             yield asked.popleft()()
 
-    def predict(self, sequences: Sequences) -> F32:
+    def predict(self, sequences: Sequences, second: Sequences | None = None) -> F32:
         """Probabilities float32 [n, C] of every class (or values [n, 1] of a regression), in the order given.
 
         Sequences may be any mixture of lengths from k bases; an iterator is consumed in units of 4,096, so only the
-        answers are held. Raises DnabertError for a model without a head and for a sequence shorter than k.
+        answers are held. `second` are the other sequences of pairs. A model that labels bases answers every base of all
+        sequences, end to end [B, C], with NaN for those at a sequence's ends that it says nothing about. Raises
+        DnabertError for a model without a head, for one that wants pairs or does not, for a sequence shorter than k.
         """
         self.need_head()
-        parts = [self.probabilities(logits) for logits in self._answers(sequences)]
+        self.need_pairs(second is not None)
+        parts = [self.probabilities(logits) for logits in self._answers(sequences, second=second)]
         return np.concatenate(parts) if parts else np.empty((0, max(1, len(self.labels))), np.float32)
 
     def probabilities(self, logits: F32) -> F32:
@@ -223,7 +244,7 @@ class Model:
         Yields (states [T, H], cu_seqlens i32[m+1]): piece i of the batch, with its [CLS] and [SEP], is
         states[cu_seqlens[i]:cu_seqlens[i+1]]. The forward strand is read. The states may enter layers that train.
         """
-        for windows in _units(sequences, self.k):
+        for windows in units(sequences, self.k):
             batch = tokenize(windows, self.k)
             for part in cut(batch.lengths, self.max_tokens):
                 taken = batch.take(np.arange(part.start, part.stop))
@@ -243,6 +264,15 @@ class Model:
         """Raise DnabertError where the model has no classification or regression head."""
         if self.network.config.head in ("none", "mlm"):
             raise DnabertError(f"model {self.name} has no classification or regression head; fine-tune it first")
+
+    def need_pairs(self, given: bool) -> None:
+        """Raise DnabertError where pairs are given to a model that does not take them, or single sequences to one that
+        was trained on pairs; a model that does not say what it was trained on takes either."""
+        head, block = self.network.config.head, self.block
+        if given and (head != "sequence" or (block is not None and not block.pairs)):
+            raise DnabertError(f"model {self.name} takes single sequences; give a table without a second sequence")
+        if not given and block is not None and block.pairs:
+            raise DnabertError(f"model {self.name} takes pairs; give a table with columns sequence and sequence2")
 
 
 def load(
@@ -322,32 +352,3 @@ def _nothing() -> None:
 def _part(tick: Callable[[float], None] | None, parts: int) -> Callable[[float], None]:
     """What tells `tick` of one part of several equal ones."""
     return lambda share: None if tick is None else tick(share / parts)
-
-
-def _units(sequences: Sequences, k: int) -> Iterator[Windows]:
-    """Cut sequences into units and check their lengths."""
-    for first, windows in _windows(sequences):
-        short = np.flatnonzero(np.diff(windows.offsets) < k)
-        if len(short):
-            at = int(short[0])
-            length = int(windows.offsets[at + 1] - windows.offsets[at])
-            raise DnabertError(f"sequence {first + at + 1} has {length} bases; the model reads {k}-mers and needs {k}")
-        yield windows
-
-
-def _windows(sequences: Sequences) -> Iterator[tuple[int, Windows]]:
-    if isinstance(sequences, (str, bytes)):
-        raise DnabertError("predict takes a list of sequences; put a single sequence into a list")
-    if isinstance(sequences, Windows):
-        for first in range(0, len(sequences), UNIT_SEQUENCES):
-            yield first, sequences[first : first + UNIT_SEQUENCES]
-    elif isinstance(sequences, np.ndarray):
-        if sequences.ndim != 2 or sequences.dtype != np.uint8:
-            raise DnabertError(f"an array of sequences is uint8 [n, length], not {sequences.dtype} {sequences.shape}")
-        for first in range(0, len(sequences), UNIT_SEQUENCES):
-            yield first, Windows.from_matrix(sequences[first : first + UNIT_SEQUENCES])
-    else:
-        rest, first = iter(sequences), 0
-        while unit := list(islice(rest, UNIT_SEQUENCES)):
-            yield first, Windows.from_strings(unit)
-            first += len(unit)

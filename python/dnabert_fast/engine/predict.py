@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
 
-from ..seq.batch import Distinct, SpanBatch, TokenBatch, distinct
+from ..seq.batch import Distinct, SpanBatch, TokenBatch, distinct, labelled_base
 from .runner import Job, Runner
 
 if TYPE_CHECKING:
     from ..nn.network import Network
     from ..nn.packed import Packed
-    from ..seq.types import F32, I64
+    from ..seq.types import F32, I64, Bool
 
 __all__ = [
     "MAX_TOKENS",
     "Later",
     "Prepared",
+    "base_logits",
     "batch_tokens",
+    "begin_base_logits",
     "begin_logits",
     "begin_pooled",
     "logits",
     "pooled",
     "prepare",
+    "strand_mean",
 ]
 
 MAX_TOKENS = 4096
@@ -67,11 +70,17 @@ def batch_tokens(network: Network, free: int | None) -> int:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The windows of a unit in pieces, with those that differ; made by readers, consumed by `logits`."""
+    """The windows of a unit in pieces, with those that differ; made by readers, consumed by `logits`.
+
+    `pairs`: each piece is a pair of sequences. `reverse` bool [n_windows]: windows that were read backwards, where
+    answers are wanted along the bases (None: no window).
+    """
 
     batch: TokenBatch | SpanBatch
     distinct: Distinct
     n_windows: int
+    pairs: bool = False
+    reverse: Bool | None = None
 
     @property
     def counts(self) -> I64:
@@ -79,9 +88,11 @@ class Prepared:
         return np.bincount(self.batch.owner, minlength=self.n_windows).astype(np.int64)
 
 
-def prepare(batch: TokenBatch | SpanBatch, n_windows: int) -> Prepared:
+def prepare(
+    batch: TokenBatch | SpanBatch, n_windows: int, *, pairs: bool = False, reverse: Bool | None = None
+) -> Prepared:
     """Find the pieces of a unit that differ, so that each is encoded once."""
-    return Prepared(batch, distinct(batch), n_windows)
+    return Prepared(batch, distinct(batch), n_windows, pairs, reverse)
 
 
 def logits(
@@ -96,6 +107,20 @@ def logits(
     `tick` is called after each batch with its share of the work; the shares add up to 1.
     """
     return begin_logits(network, prepared, max_tokens, tick, runner)()
+
+
+def base_logits(
+    network: Network,
+    prepared: Prepared,
+    max_tokens: int = MAX_TOKENS,
+    tick: Callable[[float], None] = _silent,
+    runner: Runner | None = None,
+) -> F32:
+    """The logits of every base of the windows, end to end in genome order: float32 [B, C].
+
+    A base is answered by the k-mer that speaks of it (see `seq.batch.labelled_base`); NaN for those without one.
+    """
+    return begin_base_logits(network, prepared, max_tokens, tick, runner)()
 
 
 def pooled(
@@ -124,7 +149,8 @@ def begin_logits(
     """Ask the device for `logits`; it is waited for when they are wanted, and has the next unit's work by then."""
     runner = _fit(network) if runner is None else runner
     with runner.staging.scope():
-        job = Job(prepared.batch, prepared.distinct.first, network.pieces, network.head.wants, max_tokens, tick)
+        encode = (lambda packed: network.pieces(packed.segmented())) if prepared.pairs else network.pieces
+        job = Job(prepared.batch, prepared.distinct.first, encode, network.head.wants, max_tokens, tick)
         vectors, rows = _piece_vectors(network, runner, job)
         counts = prepared.counts
         starts = np.cumsum(counts) - counts
@@ -144,6 +170,40 @@ def begin_logits(
         out: F32 = np.empty((prepared.n_windows, table.shape[1]), np.float32)
         for (windows, inverse), found in zip(places, np.split(table, sizes), strict=True):
             out[windows] = found[inverse]
+        return out
+
+    return finish
+
+
+@torch.inference_mode()
+def begin_base_logits(
+    network: Network,
+    prepared: Prepared,
+    max_tokens: int = MAX_TOKENS,
+    tick: Callable[[float], None] = _silent,
+    runner: Runner | None = None,
+) -> Later:
+    """Ask the device for `base_logits`, as `begin_logits` does."""
+    runner = _fit(network) if runner is None else runner
+    with runner.staging.scope():
+        chosen = prepared.distinct.first
+        job = Job(prepared.batch, chosen, network.token_logits, "all", max_tokens, tick, of_tokens=True)
+        table, rows = _piece_vectors(network, runner, job)
+        fetched = runner.staging.fetch(table)
+
+    def finish() -> F32:
+        found = fetched()
+        kmers = prepared.batch.lengths.astype(np.int64) - 2
+        of_window = np.bincount(prepared.batch.owner, weights=kmers, minlength=prepared.n_windows).astype(np.int64)
+        token = _runs(rows[prepared.distinct.inverse] + 1, kmers)
+        length = of_window + network.config.k - 1
+        start = np.cumsum(length) - length
+        base = _runs(np.full(prepared.n_windows, labelled_base(network.config.k)), of_window)
+        if prepared.reverse is not None:
+            mirrored = np.repeat(length - 1, of_window) - base
+            base = np.where(np.repeat(prepared.reverse, of_window), mirrored, base)
+        out: F32 = np.full((int(length.sum()), found.shape[1]), np.nan, np.float32)
+        out[base + np.repeat(start, of_window)] = found[token]
         return out
 
     return finish
@@ -181,6 +241,20 @@ def begin_pooled(
     return finish
 
 
+def strand_mean(found: Sequence[F32], *, along_bases: bool) -> F32:
+    """The answers of the one strand read, or the mean of both's.
+
+    Along bases, those at the ends of a window have a k-mer of their own on one strand alone: the other's NaN is passed
+    over.
+    """
+    if len(found) == 1:
+        return found[0]
+    mean: F32 = (found[0] + found[1]) / np.float32(2)
+    if along_bases:
+        mean = np.where(np.isnan(mean), np.where(np.isnan(found[0]), found[1], found[0]), mean)
+    return mean
+
+
 def _fit(network: Network) -> Runner:
     """A runner for a caller who keeps none."""
     return Runner(network.backend.device)
@@ -192,6 +266,14 @@ def _piece_vectors(network: Network, runner: Runner, job: Job) -> tuple[torch.Te
     prepared = network.prepare()  # once, before the workers ask for it
     found = runner.vectors(job)
     runner.told(prepared.notes)
+    return found
+
+
+def _runs(starts: I64, lengths: I64) -> I64:
+    """The integers starts[i] to starts[i] + lengths[i], one run after the other."""
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    found: I64 = np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
     return found
 
 

@@ -27,7 +27,10 @@ Encode = Callable[["Packed"], torch.Tensor]
 
 @dataclass(frozen=True)
 class Job:
-    """Pieces `chosen` of a batch to encode: `encode` gives vectors [m, D] of a pack whose `rows` are wanted."""
+    """Pieces `chosen` of a batch to encode: `encode` gives vectors [m, D] of a pack whose `rows` are wanted.
+
+    With `of_tokens` it gives one of every token [T, D], in the order of the pack.
+    """
 
     batch: TokenBatch | SpanBatch
     chosen: I32
@@ -35,6 +38,7 @@ class Job:
     rows: Literal["cls", "all"]
     max_tokens: int
     tick: Callable[[float], None]
+    of_tokens: bool = False
 
 
 class Runner:
@@ -68,7 +72,7 @@ class Runner:
         self._told.update(dict.fromkeys(notes))
 
     def vectors(self, job: Job) -> tuple[torch.Tensor, I64]:
-        """Vectors fp32 [u, D] of the pieces, shortest first, and the row i64 [u] of each piece among them.
+        """Vectors fp32 [u, D] of the pieces, shortest first, and the row i64 [u] of each piece (its first) among them.
 
         Pieces are sorted by length and cut into batches of at most `max_tokens` tokens, so nothing is padded.
         """
@@ -76,6 +80,8 @@ class Runner:
         order = np.argsort(lengths, kind="stable")
         parts = cut(lengths[order], job.max_tokens)
         total = int(lengths.sum())
+        bounds = np.zeros(len(order) + 1, np.int64)
+        np.cumsum(lengths[order] if job.of_tokens else np.ones_like(order), out=bounds[1:])
         codes: torch.Tensor | None = None
         if isinstance(job.batch, SpanBatch) and self.staging.sends_bases:
             codes = self.staging.send(job.batch.codes())
@@ -84,12 +90,12 @@ class Runner:
         batches = self.workers.map(work, [job.chosen[order[part]] for part in parts])
         for part, found in zip(parts, batches, strict=True):
             if table is None:
-                table = found.new_empty(len(order), found.shape[1])
-            table[part] = found
+                table = found.new_empty(int(bounds[-1]), found.shape[1])
+            table[bounds[part.start] : bounds[part.stop]] = found
             job.tick(int(lengths[order[part]].sum()) / total)
         assert table is not None, "a unit has at least one window"
         rows = np.empty(len(order), np.int64)
-        rows[order] = np.arange(len(order))
+        rows[order] = bounds[:-1]
         return table, rows
 
     def _encoded(self, job: Job, codes: torch.Tensor | None, chosen: I32) -> torch.Tensor:

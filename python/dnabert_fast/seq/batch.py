@@ -105,6 +105,13 @@ class Windows:
         """Copies of these windows, in the order of `rows` (numbers, or a mask bool[n])."""
         return Windows.from_spans(self.bases, self.offsets[:-1][rows], self.offsets[1:][rows])
 
+    def places(self, rows: I64) -> I64:
+        """Where in `bases` those of these windows lie, one window after the other."""
+        lengths = self.lengths[rows]
+        ends = np.cumsum(lengths)
+        within = np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - lengths, lengths)
+        return within + np.repeat(self.offsets[:-1][rows], lengths)
+
     def skip(self, left: I64, right: I64 | int = 0) -> Windows:
         """The windows without their first left[i] and last right[i] bases."""
         return Windows.from_spans(self.bases, self.offsets[:-1] + left, self.offsets[1:] - right)

@@ -49,7 +49,7 @@ class LabelledSet:
     def take(self, rows: I64) -> LabelledSet:
         """Copies of these sequences with their labels, in the order of `rows`."""
         second = None if self.second is None else self.second.take(rows)
-        of = _bases_of(self.windows, rows) if self.kind == "tokens" else rows
+        of = self.windows.places(rows) if self.kind == "tokens" else rows
         return LabelledSet(self.windows.take(rows), self.labels[of], second)
 
 
@@ -90,12 +90,3 @@ def shared(data: LabelledSet, other: LabelledSet) -> int:
 
 def _key(data: LabelledSet, row: int) -> tuple[bytes, bytes]:
     return data.windows[row].upper(), b"" if data.second is None else data.second[row].upper()
-
-
-def _bases_of(windows: Windows, rows: I64) -> I64:
-    """Where the bases of these windows lie, one window after the other."""
-    lengths = windows.lengths[rows]
-    ends = np.cumsum(lengths)
-    within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths, lengths)
-    found: I64 = within + np.repeat(windows.offsets[:-1][rows], lengths)
-    return found
