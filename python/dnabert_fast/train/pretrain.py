@@ -122,11 +122,11 @@ class Pretraining:
         gradient is not finite; the network then has the weights of the step before.
         """
         device = self.network.backend.device
-        peak = product_rate(device, self._dtype()) * self.group.size
         with (
             torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []),
             ThreadPoolExecutor(1) as aside,
         ):
+            peak = product_rate(device, self._dtype()) * self.group.size
             self.network.train()
             ahead = aside.submit(self._prepare, self.step + 1, schedule.max_tokens)
             began = time.monotonic()

@@ -10,7 +10,7 @@ from ..errors import DnabertError
 from ..nn.config import PRESETS as NETWORKS
 from ..nn.config import VOCABULARY_SIZES, NetworkConfig
 
-__all__ = ["PRETRAINING", "PretrainRecipe", "customised"]
+__all__ = ["PRETRAINING", "PretrainRecipe", "check_positive", "customised"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +102,7 @@ def customised(
         raise DnabertError(f"--preset {preset}: choose one of {', '.join(PRETRAINING)}")
     if network is not None and network not in NETWORKS:
         raise DnabertError(f"--network {network}: choose one of {', '.join(NETWORKS)}")
-    for name, value in given.items():
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and value <= 0 and name != "warm_up":
-            raise DnabertError(f"--{name.replace('_', '-')} {value} must be greater than 0")
+    check_positive(**{name: value for name, value in given.items() if name != "warm_up"})
     recipe = PRETRAINING[preset]
     shape = recipe.network if network is None else NETWORKS[network].with_head("mlm")
     if kmer is not None and kmer not in VOCABULARY_SIZES:
@@ -123,6 +121,13 @@ def customised(
             "over the warm-up and is 0 after the total, so the warm-up is shorter and the steps are no more than that"
         )
     return recipe
+
+
+def check_positive(**flags: Any) -> None:
+    """Raise DnabertError, naming the flag, for a number that is not greater than 0; anything else passes."""
+    for name, value in flags.items():
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and value <= 0:
+            raise DnabertError(f"--{name.replace('_', '-')} {value} must be greater than 0")
 
 
 def _mask_rates(text: str) -> tuple[tuple[int, float], ...]:

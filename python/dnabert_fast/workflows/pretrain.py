@@ -25,7 +25,7 @@ from ..train.distributed import device_here, joined
 from ..train.journal import Journal
 from ..train.loop import Event
 from ..train.pretrain import Pretraining, Schedule
-from ..train.recipes import PretrainRecipe, customised
+from ..train.recipes import PretrainRecipe, check_positive, customised
 from ..train.stopping import stopping
 from .pretrain_run import about_run, check_same_run, chosen_places
 from .progress import Progress, silent
@@ -97,8 +97,10 @@ def pretrain(
     )
     if model is not None and (network is not None or kmer is not None):
         raise DnabertError("--model goes on with a trained network, --network and --kmer start a new one; choose")
-    every = evaluate_every or (save_every if exclude else None)
-    if every is not None and not exclude:
+    check_positive(
+        save_every=save_every, evaluate_every=evaluate_every, evaluate_samples=evaluate_samples, max_tokens=max_tokens
+    )
+    if evaluate_every is not None and not exclude:
         raise DnabertError("--evaluate-every needs samples that are held out; give --exclude CONTIG or BED")
     if threads is not None:
         torch.set_num_threads(threads)
@@ -121,7 +123,7 @@ def pretrain(
             steps=recipe.steps,
             save_every=save_every,
             max_tokens=max_tokens or (_CPU_TOKENS if backend.device == "cpu" else _GPU_TOKENS),
-            evaluate_every=every,
+            evaluate_every=(evaluate_every or save_every) if exclude else None,
             held_out=evaluate_samples,
         )
         training = Pretraining(base, corpus, recipe, seed, group)

@@ -60,7 +60,7 @@ def about_run(recipe: PretrainRecipe, seed: int, corpus: Corpus, start: str | No
         "samples_of_a_pass": corpus.pass_length,
         "hash": digest.hexdigest()[:16],
     }
-    found: dict[str, Any] = json.loads(json.dumps({"seed": seed, "data": data, "model": start, "recipe": fields}))
+    found: dict[str, Any] = json.loads(json.dumps({"seed": seed, "recipe": fields, "data": data, "model": start}))
     return found
 
 
@@ -70,8 +70,8 @@ def check_same_run(state: State, run: dict[str, Any]) -> None:
     What only one of them tells, because another version wrote it, is not compared.
     """
     before, now = dict(_flat(state.facts["run"])), dict(_flat(run))
-    for name in sorted(before.keys() & now.keys(), key=lambda name: name.endswith("hash")):
-        if before[name] != now[name]:
+    for name in before:
+        if name in now and before[name] != now[name]:
             shown = name.removeprefix("recipe.").replace("_", " ").replace(".", " ")
             raise DnabertError(
                 f"{state.folder}: was made with {shown} {before[name]}, but this run has {now[name]}; "
