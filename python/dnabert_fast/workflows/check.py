@@ -159,16 +159,11 @@ class _Found:
     rest: str
 
     def row(self, fp32_seconds: float) -> dict[str, Any]:
-        """The facts of it."""
+        """The facts of it; `label` is how the table calls it."""
         named = {"precision": self.name, "label": label(self.name, self.exceptions, self.rest)}
         judged = {"exceptions": list(self.exceptions), "against": self.base, "passed": self.passed}
-        return {
-            **named,
-            **judged,
-            **self.compared.facts(),
-            "seconds": self.seconds,
-            "speed": fp32_seconds / self.seconds,
-        }
+        taken = {"seconds": self.seconds, "speed": fp32_seconds / self.seconds}
+        return {**named, **judged, **self.compared.facts(), **taken}
 
     def verdict(self, device: str, snvs: int) -> Verdict:
         return Verdict.of(self.name, device, self.compared, snvs, self.exceptions, self.rest)
