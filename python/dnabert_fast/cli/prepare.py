@@ -274,3 +274,60 @@ def windows(
             progress=progress,
         )
     _show(card, output, quiet)
+
+
+@app.command("hard-negatives")
+def hard_negatives(
+    data: Annotated[Path, typer.Argument(help="Folder that prepare made.", metavar="DIR")],
+    genome: GenomeFile,
+    output: Annotated[Path, _option("--output", "-o", help="Folder for models, tables and the report.", metavar="DIR")],
+    rounds: Annotated[int, _option(help="How often false calls are added.", min=1)] = 2,
+    regions: o.Regions = None,
+    stride: o.Stride = 100,
+    threshold: Annotated[float, _option(help="Probability of a call.", min=0, max=1)] = 0.5,
+    most: Annotated[int, _option(help="Windows added in a round, at most.", min=1)] = 1000,
+    near: Annotated[
+        int | None, _option(help="A call this near a known site is true; default: half a window.", min=0)
+    ] = None,
+    model: o.Pretrained = None,
+    preset: o.Preset = "general",
+    network: o.Network = None,
+    learning_rate: o.LearningRate = None,
+    epochs: o.Epochs = None,
+    batch: o.Batch = None,
+    seed: Seed = 42,
+    device: o.Device = "auto",
+    threads: o.Threads = None,
+    quiet: o.Quiet = False,
+) -> None:
+    """Train, scan, add false calls as negatives, and train again."""
+    from ..workflows.hard_negatives import hard_negatives as work
+
+    with shown_progress(quiet) as progress:
+        report = work(
+            data,
+            genome,
+            output=output,
+            rounds=rounds,
+            regions=regions,
+            stride=stride,
+            threshold=threshold,
+            most=most,
+            near=near,
+            model=model,
+            preset=preset,
+            network=network,
+            learning_rate=learning_rate,
+            epochs=epochs,
+            batch=batch,
+            seed=seed,
+            device=device,
+            threads=threads,
+            progress=progress,
+        )
+    if quiet:
+        return
+    for row in report["rounds"]:
+        rest = {name.replace("_", " "): value for name, value in row.items() if name != "round"}
+        show_counts(f"round {row['round']}", rest)
+    show_counts("last model", {"folder": report["model"]})

@@ -20,12 +20,14 @@ _ROWS = 4096
 class LabelledSink(TextSink):
     """A table of labelled sequences, one a line under the names of the COLUMNS; start and end are half-open, 0-based.
 
-    A name that ends in .gz makes it BGZF. The same rows give the same bytes.
+    A name that ends in .gz makes it BGZF. The same rows give the same bytes. Without `header` the first line is left to
+    whoever writes the rows of another table first.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, header: bool = True) -> None:
         super().__init__(path)
-        self.write((",".join(COLUMNS) + "\n").encode())
+        if header:
+            self.write((",".join(COLUMNS) + "\n").encode())
 
     def write_rows(
         self,

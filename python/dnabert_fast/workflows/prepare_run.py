@@ -202,7 +202,7 @@ class Run:
         """Take out of dev what is like test, then out of train what is like dev or test."""
         share = self.common.leak_share
         rule = (
-            f"a window is left out of dev where at least {share:g} of its {KMER}-mers, of either strand, occur in test, "
+            f"a window is left out of dev where at least {share:g} of its {KMER}-mers, of either strand, occur in test "
             "and out of train where they occur in dev or test; and where it is one of their windows or the reverse "
             "complement of one"
         )

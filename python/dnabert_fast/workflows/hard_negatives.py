@@ -1,0 +1,279 @@
+"""Hard negatives: train, scan the training stretches of the genome, add what is called falsely, and train again."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..analysis.scan import ScanSummary, ScanUnit, plan_scan
+from ..analysis.scan import scan as scan_units
+from ..datasets.examples import Examples, Sites, read_windows
+from ..datasets.leaks import repeated, same_on_either_strand, shared_kmers
+from ..datasets.spans import Spans
+from ..datasets.splits import Splits
+from ..engine.model import Model, load
+from ..errors import DnabertError, FormatError
+from ..io.labelled_write import LabelledSink
+from ..io.sequences import sequence_units
+from ..seq.aliases import AliasTable
+from ..seq.batch import Windows
+from ..seq.genome import Genome
+from ..seq.plan import Plan
+from ..seq.types import F32, I32, I64, Bool
+from ..seq.variants import Regions
+from .common import read_regions, write_summary
+from .finetune import finetune
+from .progress import Progress, silent
+
+__all__ = ["hard_negatives"]
+
+
+def hard_negatives(
+    data: str | Path,
+    genome: str | Path,
+    *,
+    output: str | Path,
+    rounds: int = 2,
+    regions: str | Path | None = None,
+    stride: int = 100,
+    threshold: float = 0.5,
+    most: int = 1000,
+    near: int | None = None,
+    model: str | None = None,
+    preset: str = "general",
+    network: str | None = None,
+    learning_rate: float | None = None,
+    epochs: int | None = None,
+    batch: int | None = None,
+    seed: int = 42,
+    device: str = "auto",
+    threads: int | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Train on a folder that `prepare` made, scan, add false calls as negatives, and so on, as SpliceFinder does.
+
+    Each round trains anew on the tables of `data` and the negatives found so far, and scans both strands of the
+    training stretches (of `regions`, a BED file, where given) every `stride` bases. A window is called where all
+    classes but the negative one have at least `threshold` together, and falsely where its middle is `near` bases (half
+    a window) or more from the middle of every known site. Of windows that overlap the likeliest is taken, of all `most`
+    in a round; those that leak into dev or test are left out. After `rounds` additions there is a last training and
+    scan, for the report. `output` gets round_0 to round_N (model folders), train_1.csv.gz to train_N.csv.gz and
+    report.json, which is returned: the last model is the folder of the last round. Raises DnabertError for a folder
+    without a card or with windows of several lengths.
+    """
+    folder, out = Path(data), Path(output)
+    card = _card(folder)
+    window = _window(card, folder)
+    if out.resolve() == folder.resolve():
+        raise DnabertError(f"--output {out} is the folder of the data; give another")
+    if rounds < 1:
+        raise DnabertError(f"--rounds {rounds}: one round at least")
+    table: Path = folder / "train.csv.gz"
+    test = folder / "test.csv.gz" if (folder / "test.csv.gz").exists() else None
+    held_out = Windows.concatenate([_sequences(path) for path in (folder / "dev.csv.gz", test) if path is not None])
+    told: list[dict[str, Any]] = []
+    out.mkdir(parents=True, exist_ok=True)
+    with Genome.open(genome) as opened:
+        where = _training_regions(opened, card, regions)
+        known = _known_middles(opened, folder / "positives.bed")
+        for number in range(rounds + 1):
+            here = out / f"round_{number}"
+            facts = finetune(
+                train=table,
+                dev=folder / "dev.csv.gz",
+                test=test,
+                output=here,
+                preset=preset,
+                model=model,
+                network=network,
+                learning_rate=learning_rate,
+                epochs=epochs,
+                batch=batch,
+                classes=tuple(card["classes"]),
+                seed=seed,
+                threads=threads,
+                progress=progress,
+            )
+            calls, summary = _calls(here, opened, where, card, window, stride, threshold, device, threads, progress)
+            false = calls.take(_far(calls.plan, known, window // 2 if near is None else near))
+            fresh, lost = _fresh(opened, false, _sequences(table), held_out, card, most, number + 1)
+            row: dict[str, Any] = {
+                "round": number,
+                "trained_on": facts["data"]["train"]["sequences"],
+                "windows_scanned": summary.windows,
+                "called": len(calls),
+                "called_falsely": len(false),
+                "false_calls_per_million_windows": round(1e6 * len(false) / max(1, summary.windows), 1),
+                "dev_mcc": round(facts["dev"]["mcc"], 4),
+            }
+            if test is not None:
+                row["test_mcc"] = round(facts["test"]["mcc"], 4)
+            if number < rounds:
+                row |= {"left_out_as_leaks": lost, "added": len(fresh)}
+                table = _extended(out / f"train_{number + 1}.csv.gz", table, fresh, opened)
+            told.append(row)
+            if number < rounds and not len(fresh):
+                break
+    report = {"verb": "prepare hard-negatives", "data": str(folder), "seed": seed, "rounds": told, "model": str(here)}
+    write_summary(out / "report.json", report)
+    return report
+
+
+@dataclass(frozen=True)
+class _Called:
+    """Windows that a model calls: where, and how likely they are anything but negative, f32[n]."""
+
+    plan: Plan
+    score: F32
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def take(self, rows: I64 | Bool) -> _Called:
+        plan = self.plan
+        return _Called(Plan(plan.contig[rows], plan.start[rows], plan.end[rows], plan.reverse[rows]), self.score[rows])
+
+
+def _calls(
+    folder: Path,
+    genome: Genome,
+    where: Regions,
+    card: Mapping[str, Any],
+    window: int,
+    stride: int,
+    threshold: float,
+    device: str,
+    threads: int | None,
+    progress: Progress,
+) -> tuple[_Called, ScanSummary]:
+    """The windows of both strands that a model calls, in genome order, forward ones first."""
+    summary = ScanSummary()
+    plan = plan_scan(genome, window, stride, where, summary)
+    contigs: list[I32] = []
+    starts: list[I64] = []
+    reverse: list[Bool] = []
+    scores: list[F32] = []
+    for strand in "+-":
+        loaded: Model = load(str(folder), device=device, threads=threads, strand=strand)
+        negative = loaded.readout(list(card["classes"])[card["negative"]])
+
+        def keep(unit: ScanUnit, backward: bool = strand == "-") -> None:
+            called = np.flatnonzero(1 - unit.score >= threshold)
+            contigs.append(np.full(len(called), unit.stretch.contig, np.int32))
+            starts.append(unit.start[called])
+            reverse.append(np.full(len(called), backward))
+            scores.append(1 - unit.score[called])
+
+        scan_units(
+            loaded,
+            genome,
+            plan,
+            keep,
+            summary,
+            window=window,
+            stride=stride,
+            readout=negative,
+            max_n=0.0,
+            progress=progress("scanning", "bases", sum(s.end - s.start for s in plan)),
+        )
+    start = np.concatenate(starts)
+    return _Called(
+        Plan(np.concatenate(contigs), start, start + window, np.concatenate(reverse)), np.concatenate(scores)
+    ), summary
+
+
+def _fresh(
+    genome: Genome, false: _Called, trained: Windows, held_out: Windows, card: Mapping[str, Any], most: int, number: int
+) -> tuple[Examples, int]:
+    """The likeliest window of each heap of false calls, at most `most`, and how many were left out as leaks."""
+    spans = Spans.of(false.plan)
+    heaps = spans.merged()
+    heap = np.searchsorted(_line(heaps), _line(spans), side="right")
+    order = np.lexsort((-false.score, heap))
+    first = order[np.concatenate([[True], np.diff(heap[order]) != 0])] if len(order) else order
+    best = first[np.argsort(-false.score[first], kind="stable")]
+    chosen = false.take(best).plan
+    windows = read_windows(genome, chosen)
+    again = repeated(Windows.concatenate([trained, windows]))[0][len(trained) :]
+    leaks = same_on_either_strand(windows, held_out) | (
+        shared_kmers(windows, held_out) >= card["settings"]["leak_share"]
+    )
+    rows = np.flatnonzero(~again & ~leaks)[:most]
+    names = [f"hard_{number}_{row + 1}" for row in range(len(rows))]
+    plan = Plan(chosen.contig[rows], chosen.start[rows], chosen.end[rows], chosen.reverse[rows])
+    label = np.full(len(rows), card["negative"], np.int64)
+    return Examples(windows.take(rows), Sites(plan, label, names)), int(np.count_nonzero(leaks & ~again))
+
+
+def _line(spans: Spans) -> I64:
+    return spans.contig.astype(np.int64) * (1 << 40) + spans.start
+
+
+def _far(plan: Plan, known: I64, near: int) -> Bool:
+    """Which windows have their middle at least `near` bases from every known one."""
+    if not len(known):
+        return np.ones(len(plan), np.bool_)
+    middle = plan.contig.astype(np.int64) * (1 << 40) + (plan.start + plan.end) // 2
+    at = np.searchsorted(known, middle)
+    before, after = known[np.maximum(at - 1, 0)], known[np.minimum(at, len(known) - 1)]
+    far: Bool = np.minimum(np.abs(middle - before), np.abs(middle - after)) >= near
+    return far
+
+
+def _known_middles(genome: Genome, path: Path) -> I64:
+    """The middles of all sites that `prepare` was given, contig after contig on one line, ascending."""
+    sites = read_regions(path, genome, AliasTable())
+    return np.sort(sites.contig.astype(np.int64) * (1 << 40) + (sites.start + sites.end) // 2)
+
+
+def _training_regions(genome: Genome, card: Mapping[str, Any], path: str | Path | None) -> Regions:
+    """The stretches that train, or those parts of them that lie in the regions of a BED file."""
+    splits = Splits.of(genome, card["splits"]["train"], card["splits"]["dev"], card["splits"].get("test", []))
+    spans = splits.spans["train"]
+    if path is not None:
+        asked = read_regions(path, genome, AliasTable())
+        spans = Spans(asked.contig, asked.start, asked.end).merged().within(spans)
+    if not len(spans):
+        raise DnabertError(f"{path}: no region lies in the training stretches of the data; give others")
+    return Regions(spans.contig, spans.start, spans.end, np.zeros(len(spans), np.bool_))
+
+
+def _extended(path: Path, table: Path, fresh: Examples, genome: Genome) -> Path:
+    """A table with the rows of another and new ones."""
+    plan, sites = fresh.sites.plan, fresh.sites
+    with LabelledSink(path, header=False) as sink:
+        with gzip.open(table, "rb") as rows:
+            while block := rows.read(1 << 20):
+                sink.write(block)
+        contigs = [genome.names[row] for row in plan.contig.tolist()]
+        sink.write_rows(fresh.windows, sites.label, sites.names, contigs, plan.start, plan.end, plan.reverse)
+    return path
+
+
+def _sequences(path: Path) -> Windows:
+    return Windows.concatenate([unit.windows for unit in sequence_units(path)])
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    try:
+        card: dict[str, Any] = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FormatError(f"{folder}/card.json: {error.strerror}; give a folder that prepare made") from None
+    except ValueError:
+        raise FormatError(f"{folder}/card.json: is not JSON; make the folder again with prepare") from None
+    if card.get("negative") is None:
+        raise DnabertError(f"{folder}: its classes have no negative one, to which false calls could be added")
+    return card
+
+
+def _window(card: Mapping[str, Any], folder: Path) -> int:
+    lengths = {facts["length"][end] for facts in card["classes"].values() for end in ("least", "most")}
+    if len(lengths) != 1:
+        raise DnabertError(f"{folder}: windows of {min(lengths)} to {max(lengths)} bases; a scan needs one length")
+    return int(lengths.pop())
