@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import DnabertError
-from . import check, machine, prepare, pretrain, score, training
+from . import check, evaluate, machine, prepare, pretrain, score, training
 from .screen import Told, err, plain
 
 __all__ = ["app", "run"]
@@ -34,6 +34,7 @@ for verb in (
     score.tokenize,
     pretrain.pretrain,
     training.finetune,
+    evaluate.evaluate,
     check.check,
     machine.info,
     machine.demo,

@@ -148,3 +148,36 @@ TrainedPrecision: TypeAlias = Annotated[
     str, _option("--precision", help="auto (bf16 on GPUs, fp32 on processors), bf16 or fp32.")
 ]
 TensorBoard: TypeAlias = Annotated[Path | None, _file("Write the log for TensorBoard too.", "DIR")]
+
+# Judging
+Judged: TypeAlias = Annotated[
+    Path | None, _argument(help="Labelled rows: csv/tsv with columns sequence,label.", metavar="[TABLE]")
+]
+JudgedModels: TypeAlias = Annotated[
+    list[str] | None, _file("A model to judge; may be repeated.", "[NAME=]DIR", "--model", "-m")
+]
+Predictions: TypeAlias = Annotated[
+    list[str] | None, _file("Another tool's regions (.bed) or table of name,score; may be repeated.", "[NAME=]FILE")
+]
+Ensemble: TypeAlias = Annotated[bool, _option("--ensemble", help="Judge the mean of all models too.")]
+Calibrate: TypeAlias = Annotated[
+    Path | None, _file("Fit each model's temperature on this set and write it into its config.json.", "TABLE")
+]
+Results: TypeAlias = Annotated[
+    Path | None, _file("In place of TABLE: a row a set and model, to compare models over sets.", "FILE")
+]
+Metric: TypeAlias = Annotated[list[str] | None, _option(help="Column of --results to go by; default: mcc.")]
+Thresholds: TypeAlias = Annotated[
+    list[str] | None, _option("--threshold", help="Score from which class 1 is called.", metavar="NAME=SCORE")
+]
+Overlap: TypeAlias = Annotated[
+    float, _option(help="Share of row and region in common from which a region answers; 0: one base.")
+]
+Group: TypeAlias = Annotated[
+    str | None, _option(help="Judge 1,000-base stretches by max, mean or second-max of their windows.")
+]
+MaxMissing: TypeAlias = Annotated[float, _option(help="Share of rows that may lack a predictor's answer.")]
+Resamples: TypeAlias = Annotated[int, _option(help="Bootstrap resamples of the intervals.")]
+Interval: TypeAlias = Annotated[str, _option(help="percentile or bca.")]
+Level: TypeAlias = Annotated[float, _option(help="Level of the intervals.")]
+ResamplingSeed: TypeAlias = Annotated[int, _option("--seed", help="Seed of the resamples.")]

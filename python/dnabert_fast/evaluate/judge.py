@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .bootstrap import Estimate, estimates
 from .calibration import Calibration, calibration
@@ -16,6 +18,8 @@ from .significance import benjamini_hochberg, delong, mcnemar, wilcoxon
 from .weighted import F64, I64, ClassStatistic, RegressionStatistic, Statistic
 
 __all__ = ["Answers", "Judged", "Judgement", "Tested", "judge"]
+
+Labels: TypeAlias = "I64 | NDArray[np.floating]"
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Judgement:
 
 
 def judge(
-    labels: I64 | F64,
+    labels: Labels,
     answers: Sequence[Answers],
     *,
     resamples: int = 2000,
@@ -90,13 +94,13 @@ def judge(
     return Judgement(tuple(judged), tuple(_pairs(labels, answers)))
 
 
-def _statistic(labels: I64 | F64, one: Answers) -> Statistic:
+def _statistic(labels: Labels, one: Answers) -> Statistic:
     if one.calls is None:
         return RegressionStatistic(labels.astype(np.float64), one.scores[:, 0])
     return ClassStatistic(labels.astype(np.int64), one.calls, one.scores, calibrated=one.probabilities)
 
 
-def _judged(labels: I64 | F64, one: Answers, metrics: dict[str, Estimate]) -> Judged:
+def _judged(labels: Labels, one: Answers, metrics: dict[str, Estimate]) -> Judged:
     if one.calls is None:
         return Judged(one.name, metrics, None, None, {}, {})
     true, classes = labels.astype(np.int64), one.scores.shape[1]
@@ -111,7 +115,7 @@ def _judged(labels: I64 | F64, one: Answers, metrics: dict[str, Estimate]) -> Ju
     )
 
 
-def _pairs(labels: I64 | F64, answers: Sequence[Answers]) -> list[Tested]:
+def _pairs(labels: Labels, answers: Sequence[Answers]) -> list[Tested]:
     """Every test of every pair, test by test."""
     tests = [_by_errors] if answers[0].calls is None else [_by_calls]
     if answers[0].calls is not None and answers[0].scores.shape[1] == 2:
@@ -124,19 +128,19 @@ def _pairs(labels: I64 | F64, answers: Sequence[Answers]) -> list[Tested]:
     return found
 
 
-def _by_areas(labels: I64 | F64, one: Answers, other: Answers) -> Tested:
+def _by_areas(labels: Labels, one: Answers, other: Answers) -> Tested:
     found = delong(labels == 1, one.scores[:, 1], other.scores[:, 1])
     return Tested("DeLong", "AUROC", one.name, other.name, found.difference, found.p)
 
 
-def _by_calls(labels: I64 | F64, one: Answers, other: Answers) -> Tested:
+def _by_calls(labels: Labels, one: Answers, other: Answers) -> Tested:
     assert one.calls is not None
     assert other.calls is not None
     first, second, p = mcnemar(one.calls == labels, other.calls == labels)
     return Tested("McNemar", "accuracy", one.name, other.name, (first - second) / len(labels), p)
 
 
-def _by_errors(labels: I64 | F64, one: Answers, other: Answers) -> Tested:
+def _by_errors(labels: Labels, one: Answers, other: Answers) -> Tested:
     errors = [np.abs(part.scores[:, 0] - labels) for part in (one, other)]
     _, p = wilcoxon(errors[0], errors[1])
     return Tested("Wilcoxon", "mean absolute error", one.name, other.name, float((errors[0] - errors[1]).mean()), p)

@@ -216,4 +216,5 @@ def bin_of(confidence: F64) -> I64:
 
 
 def _indicator(values: I64, count: int) -> F64:
-    return (values[:, None] == np.arange(count)).astype(np.float64)
+    table: F64 = (values[:, None] == np.arange(count)).astype(np.float64)
+    return table

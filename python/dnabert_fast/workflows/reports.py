@@ -1,0 +1,72 @@
+"""What verbs that end in a report share: its folder, its two pages, and numbers as JSON and people read them."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..errors import DnabertError, FormatError
+from ..io.atomic import writing
+from ..report.page import Block, to_html, to_markdown
+
+__all__ = ["REPORT_FILES", "number", "p_value", "plain", "results_folder", "write_page"]
+
+REPORT_FILES = ("report.html", "report.md", "metrics.json", "predictions.tsv")
+
+
+def results_folder(output: str | Path, inputs: Sequence[str | Path | None]) -> Path:
+    """The folder of the results, made now, so that a place that cannot be written is known before the work.
+
+    Raises FormatError where it cannot be made or written, and DnabertError where an input would be replaced in it.
+    """
+    folder = Path(output)
+    for path in inputs:
+        if path is not None and Path(path).name in REPORT_FILES and _same(folder, Path(path).parent):
+            raise DnabertError(f"-o {output}: {path} is an input and would be replaced; choose another folder")
+        if path is not None and _same(folder, Path(path)):
+            raise DnabertError(f"-o {output}: is an input too; choose another folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as wrong:
+        raise FormatError(f"{output}: the folder cannot be made: {wrong.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise FormatError(f"{output}: this folder cannot be written; choose another")
+    return folder
+
+
+def _same(one: Path, other: Path) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def write_page(folder: Path, title: str, lead: str, blocks: Sequence[Block]) -> None:
+    """Write report.html and report.md."""
+    footer = f"dnabert-fast {__version__}"
+    for name, text in (
+        ("report.html", to_html(title, lead, blocks, footer=footer)),
+        ("report.md", to_markdown(title, lead, blocks, footer=footer)),
+    ):
+        with writing(folder / name) as partial:
+            partial.write_text(text, encoding="utf-8")
+
+
+def plain(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts as JSON can say them: what is no finite number is null."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in facts.items()
+    }
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number with so many decimals; a dash where there is none."""
+    return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def p_value(value: float | None) -> str:
+    """A p-value: three significant digits, exponents below 0.001."""
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value:.3f}" if value >= 0.001 else (f"{value:.1e}" if value > 1e-300 else "< 1e-300")
