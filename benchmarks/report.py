@@ -109,6 +109,12 @@ SECTIONS: dict[str, list[Bar]] = {
         Bar("vcf to vcf, gzip, k records/s", "the same from gzip", "{:.0f} k records/s", least=400),
         Bar("vcf to vcf / pysam", "the same against pysam's VariantFile"),
     ],
+    "corpus": [
+        Bar("corpus FASTA, M tokens/s", "pre-training samples of plain FASTA, masked, one core", "{:.0f} M tokens/s"),
+        Bar("corpus FASTA / training", "the same against what training of 110 M takes here", "{:,.0f}x", least=20),
+        Bar("corpus BGZF, M tokens/s", "the same samples of BGZF, about a block each", "{:.1f} M tokens/s"),
+        Bar("corpus BGZF / training", "the same against what training of 110 M takes here", "{:,.0f}x", least=20),
+    ],
     "logits": _logits(),
     "encoder": _encoder(),
     "int8": _int8(),
