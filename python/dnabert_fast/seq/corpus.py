@@ -99,8 +99,8 @@ class Corpus:
         include, exclude: regions or whole contigs (`Places.whole`) to take samples from, or not; `held_out` has the
         latter's. shortest, longest: bases of a sample; None: 5, or k where that is more (the original's samples of
         fewer than k bases hold nothing to learn), and 509 + k.
-        Samples lie anywhere, so plain FASTA and .2bit files are read a hundred times as fast as BGZF, of which each
-        sample needs a whole block.
+        Samples lie anywhere, and of a BGZF genome each needs a whole block: a plain FASTA is read many times as fast
+        (benchmarks/test_corpus.py).
 
         DnabertError for a k, mode, length or seed that cannot be, for contigs that no genome has, and where no run of
         bases is long enough for a sample.
