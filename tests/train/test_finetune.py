@@ -14,7 +14,8 @@ from dnabert_fast.nn.checkpoint import read_network, write_network
 from dnabert_fast.nn.config import WindowBlock
 from dnabert_fast.nn.network import build
 from dnabert_fast.seq.batch import Windows
-from dnabert_fast.train.finetune import check_fits, classifier, finetune, shape_of, starting_network
+from dnabert_fast.train.finetune import finetune, starting_network
+from dnabert_fast.train.fitting import check_fits, classifier, shape_of
 from dnabert_fast.train.presets import PRESETS, Recipe
 from dnabert_fast.train.sets import LabelledSet, shared
 
@@ -39,17 +40,16 @@ def test_the_head_follows_the_pieces(recipe: Recipe, lengths: tuple[int, int], h
 
 def test_long_windows_train(recipe: Recipe) -> None:
     data = poly_runs(12, seed=1, length=530)
-    network, outcome = finetune(
-        starting_network(None, recipe, 1), data, data, replace(recipe, epochs=1, batch=8), 1
-    )  # fmt: skip
-    assert network.config.head == "xl-concat"
-    assert outcome.steps == 2
+    found = finetune(starting_network(None, recipe, 1), data, data, replace(recipe, epochs=1, batch=8), 1)
+    assert found.network.config.head == "xl-concat"
+    assert found.outcome.steps == 2
 
 
 def test_three_classes(recipe: Recipe) -> None:
     data = poly_runs(48, seed=1, classes=3)
     recipe = replace(recipe, epochs=1, classes=("none", "T", "G"), reverse_complement=True)
-    network, outcome = finetune(starting_network(None, recipe, 1), data, data, recipe, 1)
+    found = finetune(starting_network(None, recipe, 1), data, data, recipe, 1)
+    network, outcome = found.network, found.outcome
     assert network.config.labels == ("none", "T", "G")
     assert network.config.block is not None
     assert network.config.block.strand == "both"

@@ -18,9 +18,12 @@ from dnabert_fast.nn.network import Network
 from dnabert_fast.nn.packed import Packed
 from dnabert_fast.seq.batch import Windows, tokenize
 from dnabert_fast.train import loop
-from dnabert_fast.train.finetune import classifier, starting_network
+from dnabert_fast.train.criterion import Criterion, collapse_warning
+from dnabert_fast.train.finetune import starting_network
+from dnabert_fast.train.fitting import classifier
 from dnabert_fast.train.learner import NetworkLearner
-from dnabert_fast.train.loop import evaluate, learning_rate, train
+from dnabert_fast.train.loop import evaluate, train
+from dnabert_fast.train.optimizer import adamw
 from dnabert_fast.train.presets import Recipe
 from dnabert_fast.train.sets import LabelledSet, shifted
 
@@ -29,6 +32,15 @@ from .conftest import poly_runs
 
 def fresh(data: LabelledSet, recipe: Recipe, seed: int = 1) -> Network:
     return classifier(starting_network(None, recipe, seed), recipe, data, seed)
+
+
+def one_step(
+    network: Network, data: LabelledSet, recipe: Recipe, reverse: Any = None, max_tokens: int = 10_000
+) -> tuple[float, float]:
+    """One step on all of `data` at the recipe's rate."""
+    optimizer = adamw(network, learning_rate=0.0, betas=(0.9, 0.999), eps=1e-8, weight_decay=recipe.weight_decay)
+    stepper = loop._Stepper(NetworkLearner(network, max_tokens), optimizer, Criterion(data.kind), recipe)
+    return stepper(data, np.zeros(len(data), bool) if reverse is None else reverse, recipe.learning_rate, "here")
 
 
 def weights(network: Network) -> dict[str, torch.Tensor]:
@@ -108,25 +120,6 @@ def test_evaluation_steps(per_epoch: int, epochs: int, evaluations: int, expecte
     assert loop._evaluation_steps(per_epoch, per_epoch * epochs, evaluations) == expected
 
 
-def test_the_rate_rises_then_falls_linearly() -> None:
-    recipe = Recipe(learning_rate=1.0, epochs=1, warm_up=0.2)
-    rates = [learning_rate(step, 10, recipe) for step in range(1, 11)]
-    assert rates == pytest.approx([0.5, 1.0] + [1 - i / 8 for i in range(8)])
-    assert learning_rate(1, 4, replace(recipe, warm_up=0.0)) == 1.0
-
-
-def test_decay_spares_biases_and_norms(data: LabelledSet, recipe: Recipe) -> None:
-    network = fresh(data, recipe)
-    decayed, spared = loop._adamw(network, recipe).param_groups
-    name_of = {id(parameter): name for name, parameter in network.named_parameters()}
-    assert decayed["weight_decay"] == 0.01
-    assert spared["weight_decay"] == 0.0
-    assert decayed["betas"] == (0.9, 0.999)
-    names = {name_of[id(parameter)] for parameter in spared["params"]}
-    assert names == {name for name in name_of.values() if "norm" in name or name.endswith("bias")}
-    assert len(names) + len(decayed["params"]) == len(name_of)
-
-
 def test_reverse_complements_are_half_of_the_sequences_and_change_with_the_epoch(recipe: Recipe) -> None:
     both = replace(recipe, reverse_complement=True, epochs=2)
     flags = np.zeros((2, 1000), np.bool_)
@@ -166,9 +159,7 @@ def test_a_reversed_row_is_read_as_its_reverse_complement(data: LabelledSet, rec
     found = []
     for windows, strand in ((data.windows, True), (turned, False)):
         network = fresh(data, recipe).eval()  # no dropout
-        optimizer = loop._adamw(network, recipe)
-        part = LabelledSet(windows, data.labels)
-        found.append(loop._step(NetworkLearner(network), part, np.full(16, strand), optimizer, recipe, "here"))
+        found.append(one_step(network, LabelledSet(windows, data.labels), recipe, np.full(16, strand)))
     assert found[0] == found[1]
 
 
@@ -179,8 +170,7 @@ def test_a_step_is_the_same_however_its_tokens_are_cut(recipe: Recipe) -> None:
     found = []
     for max_tokens in (100_000, 130, 1):
         network = fresh(data, recipe).eval()
-        learner = NetworkLearner(network, max_tokens)
-        loss, norm = loop._step(learner, data, np.zeros(16, bool), loop._adamw(network, recipe), recipe, "here")
+        loss, norm = one_step(network, data, recipe, max_tokens=max_tokens)
         found.append((loss, norm))
     # The gradients are fp32 sums in another order: relative error of some 1e-6.
     assert found[1] == pytest.approx(found[0], rel=1e-5)
@@ -192,7 +182,7 @@ def test_a_step_equals_plain_torch(data: LabelledSet, recipe: Recipe) -> None:
     recipe = replace(recipe, clip=0.002)
     ours, theirs = fresh(data, recipe).eval(), fresh(data, recipe).eval()
     data = LabelledSet(data.windows[:16], data.labels[:16])
-    loss, norm = loop._step(NetworkLearner(ours), data, np.zeros(16, bool), loop._adamw(ours, recipe), recipe, "here")
+    loss, norm = one_step(ours, data, recipe)
     batch = tokenize(data.windows, 3)
     expected = F.cross_entropy(theirs(Packed.from_arrays(batch.ids, batch.cu_seqlens)), torch.from_numpy(data.labels))
     names, parameters = zip(*theirs.named_parameters(), strict=True)
@@ -256,5 +246,5 @@ def test_a_collapse_is_said(data: LabelledSet, dev: LabelledSet, recipe: Recipe)
     events: list[Any] = []
     outcome = train(NetworkLearner(network), data, dev, replace(recipe, learning_rate=1e-9, epochs=1), 1, events.append)
     assert "one class is predicted" in events[-1]["warning"]
-    assert loop.collapse_warning(outcome.dev) == events[-1]["warning"]
+    assert collapse_warning(outcome.dev) == events[-1]["warning"]
     assert outcome.dev["mcc"] == 0.0

@@ -91,7 +91,10 @@ def test_real_promoters_under_the_demo_preset(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"preset": "promoters"}, "--preset promoters: choose one of general, prom-300, prom-core, demo"),
+        (
+            {"preset": "promoters"},
+            "--preset promoters: choose one of general, prom-300, prom-core, prom-scan, tf, splice, demo",
+        ),
         ({"network": "huge"}, "--network huge: choose one of"),
         ({"model": "x"}, "give one of them"),
         ({"epochs": 0}, "--epochs 0 must be greater than 0"),

@@ -95,10 +95,52 @@ Scores: TypeAlias = Annotated[Path | None, _file("Write the scores here, for --a
 Against: TypeAlias = Annotated[Path | None, _file("Compare with --scores of another machine.")]
 
 # Training
-Train: TypeAlias = Annotated[Path, _file("Training set: csv/tsv with columns sequence,label.", "TABLE")]
-Dev: TypeAlias = Annotated[Path, _file("Development set: the best step is chosen on it.", "TABLE")]
-Test: TypeAlias = Annotated[Path | None, _file("Held-out set, judged once at the end.", "TABLE")]
-Preset: TypeAlias = Annotated[str, _option(help="Recipe: general, prom-300, prom-core or demo.")]
+Train: TypeAlias = Annotated[
+    str,
+    _file("Training set: csv/tsv with columns sequence,label (pairs: sequence2 too), FASTA, BED, or a FASTA a class.",
+          "FILE[,FILE...]"),
+]  # fmt: skip
+Dev: TypeAlias = Annotated[str, _file("Development set: the best step is chosen on it.", "FILE[,FILE...]")]
+Test: TypeAlias = Annotated[str | None, _file("Held-out set, judged once at the end.", "FILE[,FILE...]")]
+Labels: TypeAlias = Annotated[
+    Path | None, _file("Lines of name and label for FASTA; default: label= in its headers.", "FILE")
+]
+TrainGenome: TypeAlias = Annotated[
+    Path | None, _file("The sets are BED on this genome; column 5 (or 4) is the label.", "GENOME", "--genome")
+]
+LabelTask: TypeAlias = Annotated[
+    str, _option("--task", help="What labels are: auto, classes, regression or tokens (one a base).")
+]
+Classes: TypeAlias = Annotated[str | None, _option(help="Names of the classes 0, 1, ...", metavar="NAME,NAME...")]
+Preset: TypeAlias = Annotated[str, _option(help="Recipe: general, prom-300, prom-core, prom-scan, tf, splice or demo.")]
+Head: TypeAlias = Annotated[
+    str | None, _option(help="How pieces of long windows are joined: auto, concat, rnn or mean.")
+]
+LearningRates: TypeAlias = Annotated[
+    str | None, _option(help="Try each from the same start; dev chooses.", metavar="RATE,RATE...")
+]
+Seeds: TypeAlias = Annotated[int, _option(help="Runs, with seeds from --seed on; the best by dev is kept.", min=1)]
+WarmUpShare: TypeAlias = Annotated[
+    float | None, _option("--warm-up", help="Share of the steps over which the learning rate rises.")
+]
+WeightDecay: TypeAlias = Annotated[float | None, _option(help="Decay of weights a step, in learning rates.")]
+Dropout: TypeAlias = Annotated[float | None, _option(help="Dropout before the head; default: the encoder's.")]
+ClassWeights: TypeAlias = Annotated[
+    str | None, _option(help="Weights of the classes in the loss.", metavar="balanced|W0,W1,...")
+]
+Shift: TypeAlias = Annotated[int | None, _option(help="Move windows by up to so many bases in training.", min=0)]
+Evaluations: TypeAlias = Annotated[int | None, _option(help="Evaluations on dev an epoch.")]
+Patience: TypeAlias = Annotated[
+    int | None, _option(help="Stop after so many evaluations without a better one; default: never.")
+]
+Lora: TypeAlias = Annotated[
+    int | None, _option(help="Train adapters of this rank in place of the encoder.", metavar="RANK")
+]
+LoraAlpha: TypeAlias = Annotated[float | None, _option(help="Scale of the adapters times RANK; default: 2 RANK.")]
+FreezeEncoder: TypeAlias = Annotated[bool | None, _option("--freeze-encoder", help="Train the head alone.")]
+StartKmer: TypeAlias = Annotated[
+    int | None, _option("--kmer", "-k", help="Length of the k-mers: that of --network, and checked of --model.")
+]
 Pretrained: TypeAlias = Annotated[
     str | None, _file("Pre-trained folder or hub name to start from.", "DIR", "--model", "-m")
 ]

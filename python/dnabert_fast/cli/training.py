@@ -1,8 +1,9 @@
-"""The verb that trains: finetune."""
+"""The verb that trains on labels: finetune."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from . import options as o
 from .screen import dim, note, show_counts, shown_progress
@@ -15,20 +16,40 @@ def finetune(
     dev: o.Dev,
     output: o.Folder,
     test: o.Test = None,
+    labels: o.Labels = None,
+    genome: o.TrainGenome = None,
+    task: o.LabelTask = "auto",
+    classes: o.Classes = None,
     preset: o.Preset = "general",
     model: o.Pretrained = None,
     network: o.Network = None,
-    learning_rate: o.LearningRate = None,
-    epochs: o.Epochs = None,
-    batch: o.Batch = None,
+    kmer: o.StartKmer = None,
+    head: o.Head = None,
     window: o.Window = None,
     anchor: o.Anchor = None,
+    learning_rate: o.LearningRate = None,
+    learning_rates: o.LearningRates = None,
+    epochs: o.Epochs = None,
+    batch: o.Batch = None,
+    warm_up: o.WarmUpShare = None,
+    weight_decay: o.WeightDecay = None,
+    dropout: o.Dropout = None,
+    class_weights: o.ClassWeights = None,
     reverse_complement: o.BothStrands = None,
+    shift: o.Shift = None,
+    evaluations: o.Evaluations = None,
+    patience: o.Patience = None,
+    lora: o.Lora = None,
+    lora_alpha: o.LoraAlpha = None,
+    freeze_encoder: o.FreezeEncoder = None,
     seed: o.Seed = 42,
+    seeds: o.Seeds = 1,
+    precision: o.TrainedPrecision = "auto",
+    device: o.Device = "auto",
     threads: o.Threads = None,
     quiet: o.Quiet = False,
 ) -> None:
-    """Train a classifier on labelled sequences and write it as a model folder."""
+    """Train a classifier, a regression or a labeller of bases and write it as a model folder."""
     from ..workflows.finetune import finetune as work
 
     def report(event: Mapping[str, object]) -> None:
@@ -42,25 +63,64 @@ def finetune(
             dev=dev,
             output=output,
             test=test,
+            labels=labels,
+            genome=genome,
+            task=task,
+            classes=None if classes is None else tuple(classes.split(",")),
             preset=preset,
             model=model,
             network=network,
-            learning_rate=learning_rate,
-            epochs=epochs,
-            batch=batch,
+            kmer=kmer,
+            head=head,
             window=window,
             anchor=anchor,
+            learning_rate=learning_rate,
+            learning_rates=() if learning_rates is None else learning_rates.split(","),
+            epochs=epochs,
+            batch=batch,
+            warm_up=warm_up,
+            weight_decay=weight_decay,
+            dropout=dropout,
+            class_weights=class_weights,
             reverse_complement=reverse_complement,
+            shift=shift,
+            evaluations=evaluations,
+            patience=patience,
+            lora=lora,
+            lora_alpha=lora_alpha,
+            freeze_encoder=freeze_encoder,
             seed=seed,
+            seeds=seeds,
+            precision=precision,
+            device=device,
             threads=threads,
             progress=progress,
             report=report,
         )
-    if quiet:
-        return
+    if not quiet:
+        _show(facts)
+
+
+def _show(facts: Mapping[str, Any]) -> None:
+    for run in facts.get("runs", ()):
+        said = run.get("error") or "  ".join(
+            f"{name} {value:.4f}" for name, value in run["dev"].items() if isinstance(value, float)
+        )
+        dim(f"seed {run['seed']}  learning rate {run['learning_rate']:g}  {said}")
     for name in ("dev", "test"):
         if name in facts:
-            rows = {key: f"{value:.4f}" for key, value in facts[name].items() if isinstance(value, float)}
+            over = facts.get("over_seeds", {}).get(name, {})
+            rows = {
+                key: f"{value:.4f}" + _spread(over.get(key))
+                for key, value in facts[name].items()
+                if isinstance(value, float)
+            }
             show_counts(f"{name}: {facts['output']}", rows)
     if facts["warning"]:
         note(facts["warning"])
+
+
+def _spread(found: Mapping[str, float | None] | None) -> str:
+    if not found or found["mean"] is None or found["sd"] is None:
+        return ""
+    return f" (seeds: {found['mean']:.4f} ± {found['sd']:.4f})"

@@ -7,6 +7,7 @@ import re
 import zlib
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from .atomic import WrittenAside
 from .bgzf import open_bytes, publish_index
 from .columns import repeated
 
-__all__ = ["Bed", "BedSink", "read_bed"]
+__all__ = ["Bed", "BedSink", "bed_labels", "read_bed"]
 
 _TAB, _NEWLINE, _RETURN = 9, 10, 13
 _LONGEST_NUMBER = 18  # digits that int64 surely holds
@@ -51,11 +52,7 @@ def read_bed(path: str | Path) -> Bed:
     Raises FormatError naming the line for too few columns, a coordinate that is no number, or start > end, and for a
     file that is missing, broken or without any region. Source: the BED specification of GA4GH/hts-specs.
     """
-    fields = _Fields(_contents(Path(path)), str(path))
-    if len(fields.line) and fields.text(0, 1).lower() in _TITLES:
-        fields.drop_first()
-    if not len(fields.line):
-        raise FormatError(f"{path}: holds no regions; a BED file has lines of contig, start, end")
+    fields = _regions(path)
     start, end = fields.numbers(1, "start"), fields.numbers(2, "end")
     wrong = np.flatnonzero(start > end)
     if len(wrong):
@@ -63,6 +60,31 @@ def read_bed(path: str | Path) -> Bed:
         fields.fail(at, f"start {start[at]} lies after end {end[at]}; BED is contig, start, end")
     contigs, contig = fields.factor(0)
     return Bed(contigs, contig, start, end, fields.strands(5), fields.strings(3), fields.line)
+
+
+def bed_labels(path: str | Path) -> tuple[list[bytes], I64]:
+    """The label of each region of a BED file, in column 5, or 4 where no line has more; and its line, from 1.
+
+    Raises FormatError as `read_bed` does, and for a line without a label.
+    """
+    fields = _regions(path)
+    column = 4 if fields.widest >= 5 else 3
+    letters, offsets = fields.strings(column)
+    text, bounds = letters.tobytes(), offsets.tolist()
+    found = [text[a:b].strip() for a, b in pairwise(bounds)]
+    missing = next((row for row, label in enumerate(found) if not label), None)
+    if missing is not None:
+        fields.fail(missing, f"no label in column {column + 1}; lines are contig, start, end, name, label, strand")
+    return found, fields.line
+
+
+def _regions(path: str | Path) -> _Fields:
+    fields = _Fields(_contents(Path(path)), str(path))
+    if len(fields.line) and fields.text(0, 1).lower() in _TITLES:
+        fields.drop_first()
+    if not len(fields.line):
+        raise FormatError(f"{path}: holds no regions; a BED file has lines of contig, start, end")
+    return fields
 
 
 def _contents(path: Path) -> U8:
@@ -111,6 +133,11 @@ class _Fields:
             same = (letters[:, :-1] == np.frombuffer(word, np.uint8)).all(axis=1)
             skipped = skipped | (same & np.isin(letters[:, -1], (32, _TAB)))
         return skipped
+
+    @property
+    def widest(self) -> int:
+        """Columns of the line that has most."""
+        return int(self._columns.max())
 
     def fail(self, row: int, what: str) -> None:
         raise FormatError(f"{self._path}:{self.line[row]}: {what}")

@@ -110,6 +110,10 @@ class NetworkConfig:
         """The same encoder under another head, which nobody has calibrated yet."""
         return replace(self, head=head, labels=labels, **{"temperature": 1.0, **fields})
 
+    def with_k(self, k: int) -> NetworkConfig:
+        """The same network for k-mers of another length."""
+        return replace(self, k=k, encoder=replace(self.encoder, vocab_size=VOCABULARY_SIZES[k]))
+
 
 def _released(k: int) -> NetworkConfig:
     return NetworkConfig(encoder=EncoderConfig(vocab_size=VOCABULARY_SIZES[k]), k=k)

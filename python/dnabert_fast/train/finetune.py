@@ -1,80 +1,66 @@
-"""A classifier out of a pre-trained network or out of random weights. Knows no files but model folders."""
+"""A classifier, regression or labeller of bases out of a network. Knows no files but model folders."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
+from torch import Tensor, nn
 
 from ..errors import DnabertError
 from ..nn.backends import choose
 from ..nn.checkpoint import read_network
-from ..nn.config import NetworkConfig, WindowBlock
+from ..nn.heads import Concat, Head
+from ..nn.lora import add_adapters, merge_adapters
 from ..nn.network import Network, build
-from ..seq.batch import PIECE
-from ..seq.types import I64
+from ..seq.types import F32
+from .fitting import check_fits, classifier
 from .learner import NetworkLearner
-from .loop import Event, Trained, train
+from .loop import Event, Trained, evaluate, train
 from .presets import Recipe
 from .sets import LabelledSet
 
-__all__ = ["Shape", "check_fits", "classifier", "finetune", "shape_of", "starting_network"]
+__all__ = ["Finetuned", "finetune", "starting_network"]
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What a head must fit: the names of the classes, and the fewest and most pieces of a window."""
+class Finetuned:
+    """A trained network and how its training went; `adapters`: what LoRA added, by `nn.lora.merge_adapters`' names."""
 
-    classes: tuple[str, ...]
-    fewest: int
-    most: int
-
-
-def shape_of(data: LabelledSet, recipe: Recipe, k: int) -> Shape:
-    """The classes and pieces of a training set.
-
-    Raises DnabertError where the set has not the recipe's number of classes or none of its windows the recipe's length.
-    """
-    n = int(data.labels.max()) + 1
-    classes = recipe.classes or tuple(str(label) for label in range(n))
-    if len(classes) != n:
-        raise DnabertError(f"the training set has {n} classes, but {len(classes)} are named: {', '.join(classes)}")
-    shortest, longest = int(data.windows.lengths.min()), int(data.windows.lengths.max())
-    if recipe.window is not None and not shortest <= recipe.window <= longest:
-        lengths = f"{shortest}" if shortest == longest else f"{shortest} to {longest}"
-        raise DnabertError(
-            f"windows of {recipe.window} bases are asked for, but the training set's have {lengths}; "
-            "choose another preset or give --window"
-        )
-    pieces = _pieces(data.windows.lengths, k)
-    return Shape(classes, int(pieces.min()), int(pieces.max()))
+    network: Network
+    outcome: Trained
+    adapters: dict[str, Tensor] | None = field(default=None, repr=False)
 
 
-def starting_network(model: str | None, recipe: Recipe, seed: int) -> Network:
+def starting_network(
+    model: str | None, recipe: Recipe, seed: int, *, device: str = "auto", precision: str = "auto", k: int | None = None
+) -> Network:
     """What a training run begins with: the network of a model folder or hub name, or the recipe's with random weights.
 
-    Raises DnabertError where there is neither, CheckpointError for a folder that cannot be read.
+    `precision` "auto" is bf16 on GPUs and fp32 on processors; parameters are fp32 either way. Raises DnabertError where
+    there is neither, for k-mers of another length than k, and for fp16, CheckpointError for a folder that cannot be
+    read, BackendUnavailable for a device or precision that is not to be had.
     """
-    if model is not None:
-        return read_network(model)
-    if recipe.network is None:
-        raise DnabertError("this preset trains a pre-trained model: give --model DIR, or --network for random weights")
-    return build(recipe.network, choose(), seed=seed)
-
-
-def classifier(base: Network, recipe: Recipe, data: LabelledSet, seed: int) -> Network:
-    """`base` under the head that fits the training set, new unless its own is of that kind and size.
-
-    Windows of one piece get a sequence head; longer ones the concatenating head where all have as many pieces, else
-    the mean of pieces.
-    """
-    shape = shape_of(data, recipe, base.config.k)
-    config = _configured(base.config, recipe, data, shape)
-    network = base.with_head(config, seed)
-    own = base.config
-    if (own.head, own.split, len(own.labels)) == (config.head, config.split, len(config.labels)):
-        network.head.load_state_dict(base.head.state_dict())
+    if precision == "auto":
+        precision = "fp32" if choose("auto", device).device == "cpu" else "bf16"
+    if precision not in ("fp32", "bf16"):
+        why = "gradients would need loss scaling" if precision == "fp16" else f"{precision} is for inference"
+        raise DnabertError(f"--precision {precision} does not train: {why}; choose bf16 (on GPUs) or fp32")
+    backend = choose("auto", device, precision)
+    if precision == "bf16" and backend.device == "cpu":
+        raise DnabertError("--precision bf16 trains on GPUs; on processors choose fp32")
+    if model is None:
+        if recipe.network is None:
+            raise DnabertError(
+                "this preset trains a pre-trained model: give --model DIR, or --network for random weights"
+            )
+        config = recipe.network if k is None else recipe.network.with_k(k)
+        return build(config, backend, seed=seed)
+    network = read_network(model, device=device, precision=precision)
+    if k is not None and network.config.k != k:
+        raise DnabertError(f"--kmer {k}: model {model} has the vocabulary of {network.config.k}-mers")
     return network
 
 
@@ -85,43 +71,74 @@ def finetune(
     recipe: Recipe,
     seed: int,
     report: Callable[[Event], None] = lambda event: None,
-) -> tuple[Network, Trained]:
-    """Train `base` as a classifier (see `classifier` and `loop.train`); return it and how the training went.
+) -> Finetuned:
+    """Train `base` under the head that fits `data` (see `fitting.classifier` and `loop.train`); the encoder is shared.
 
-    Raises DnabertError for a dev set that the classifier cannot judge (see `check_fits`).
+    Values are learnt with mean 0 and standard deviation 1, whatever theirs are, and the head's last layer is scaled
+    back at the end. With `recipe.lora` adapters are trained in place of the encoder and merged into it at the end.
+    Raises DnabertError for a dev set that the network cannot judge, and where training stops at what is not a number.
     """
     check_fits(data, dev, base.config.k, "dev")
     network = classifier(base, recipe, data, seed)
-    return network, train(NetworkLearner(network), data, dev, recipe, seed, report)
+    scale = _Scale.of(data)
+    kept = network.config.regression and base.config.regression and network.config.head == base.config.head
+    scale.into(network.head) if kept else None
+    lora = recipe.lora
+    if recipe.freeze_encoder:
+        network.encoder.requires_grad_(False)
+    if lora is not None:
+        alpha = 2.0 * lora if recipe.lora_alpha is None else recipe.lora_alpha
+        add_adapters(network.encoder, lora, alpha, seed)
+    adapters = None
+    try:
+        outcome = train(NetworkLearner(network), scale.of_set(data), scale.of_set(dev), recipe, seed, report)
+    finally:
+        if lora is not None:
+            adapters = merge_adapters(network.encoder)
+        network.encoder.requires_grad_(True)
+    if data.kind == "values":
+        scale.back(network.head)
+        outcome = replace(outcome, dev=evaluate(NetworkLearner(network), dev))
+    return Finetuned(network, outcome, adapters)
 
 
-def check_fits(data: LabelledSet, other: LabelledSet, k: int, name: str) -> None:
-    """Raise DnabertError for a set (`name`) with a class, or windows of a number of pieces, that training never saw."""
-    largest, known = int(other.labels.max()), int(data.labels.max())
-    if largest > known:
-        raise DnabertError(f"the {name} set has label {largest}, but the training set's labels end at {known}")
-    trained, met = (np.unique(_pieces(part.windows.lengths, k)) for part in (data, other))
-    # Several numbers in training mean a head that takes any number.
-    if len(trained) == 1 and not np.array_equal(met, trained):
-        count = int(met[met != trained[0]][0])
-        raise DnabertError(
-            f"the {name} set has windows of {count} pieces of {PIECE} k-mers, but all of the training set's have "
-            f"{trained[0]}; give windows of like length"
-        )
+@dataclass(frozen=True)
+class _Scale:
+    """Mean and standard deviation of values, 0 and 1 for labels that are none."""
+
+    mean: float
+    deviation: float
+
+    @staticmethod
+    def of(data: LabelledSet) -> _Scale:
+        if data.kind != "values":
+            return _Scale(0.0, 1.0)
+        values = data.labels.astype(np.float64)
+        return _Scale(float(values.mean()), float(values.std()) or 1.0)
+
+    def of_set(self, data: LabelledSet) -> LabelledSet:
+        """The set with values in units of the deviation about the mean."""
+        if data.kind != "values":
+            return data
+        scaled: F32 = ((data.labels.astype(np.float64) - self.mean) / self.deviation).astype(np.float32)
+        return replace(data, labels=scaled)
+
+    @torch.no_grad()
+    def into(self, head: Head) -> None:
+        """Let a head that answers in the values' units answer in ours."""
+        last = _last(head)
+        last.bias.sub_(self.mean).div_(self.deviation)
+        last.weight.div_(self.deviation)
+
+    @torch.no_grad()
+    def back(self, head: Head) -> None:
+        """The opposite of `into`."""
+        last = _last(head)
+        last.bias.mul_(self.deviation).add_(self.mean)
+        last.weight.mul_(self.deviation)
 
 
-def _configured(base: NetworkConfig, recipe: Recipe, data: LabelledSet, shape: Shape) -> NetworkConfig:
-    window = recipe.window or int(data.windows.lengths.max())
-    strand = "both" if recipe.reverse_complement else "+"
-    block = WindowBlock(k=base.k, window=window, anchor=recipe.anchor, classes=shape.classes, strand=strand)
-    if shape.most == 1:
-        head, pieces = "sequence", 1
-    elif shape.fewest == shape.most:
-        head, pieces = "xl-concat", shape.most
-    else:
-        head, pieces = "xl-mean", 1
-    return replace(base, head=head, labels=shape.classes, regression=False, split=pieces, block=block)
-
-
-def _pieces(lengths: I64, k: int) -> I64:
-    return np.maximum(1, -(-(lengths - k + 1) // PIECE))
+def _last(head: Head) -> nn.Linear:
+    last = head.classifier2 if isinstance(head, Concat) else head.classifier
+    assert isinstance(last, nn.Linear)
+    return last

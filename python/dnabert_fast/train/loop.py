@@ -5,23 +5,24 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import DnabertError
-from ..evaluate.metrics import class_metrics
 from ..seq.batch import cut
 from ..seq.types import I64, Bool
+from .criterion import Criterion, collapse_warning, measure, rank, weights_of_classes
 from .learner import Learner
+from .optimizer import adamw, linear_rate
 from .presets import Recipe
 from .sets import LabelledSet, shifted
 
-__all__ = ["Event", "Trained", "collapse_warning", "evaluate", "learning_rate", "train"]
+__all__ = ["Event", "Trained", "evaluate", "train"]
 
 Event: TypeAlias = Mapping[str, object]
 """What happened, under `event` ("step", "evaluation"), with its figures; plain numbers, strings and None."""
@@ -29,11 +30,15 @@ Event: TypeAlias = Mapping[str, object]
 
 @dataclass(frozen=True)
 class Trained:
-    """How a run went: steps made, the step whose weights were kept, and that step's metrics on the dev set."""
+    """How a run went: steps made, the step whose weights were kept, and that step's metrics on the dev set.
+
+    `stopped_early`: the last evaluations were no better than one before, so that not all steps were made.
+    """
 
     steps: int
     best_step: int
     dev: dict[str, float]
+    stopped_early: bool = False
 
 
 def train(
@@ -44,30 +49,32 @@ def train(
     seed: int,
     report: Callable[[Event], None] = lambda event: None,
 ) -> Trained:
-    """Train all parameters of `learner.module` in place; leave it with those that were best on `dev`, in eval mode.
+    """Train the parameters of `learner.module` that want gradients; leave it as it was best on `dev`, in eval mode.
 
-    AdamW (betas 0.9 and 0.999; decay on matrices alone), cross-entropy, linear warm-up and decay, gradients clipped by
-    their norm. A step is `recipe.batch` sequences in packed batches of at most `learner.max_tokens` tokens, whose
-    gradients are summed. Best is the highest MCC, then the lowest loss, on `dev`. Equal seeds give equal weights on one machine
-    with one thread count. `report` is told of each step and evaluation. Raises DnabertError, naming the step, where the
-    loss or the gradient is not finite; the module then has the weights of the step before.
+    AdamW (betas 0.9 and 0.999; decay on matrices alone), linear warm-up and decay, gradients clipped by their norm, and
+    the loss of `Criterion`. A step is `recipe.batch` sequences in packed batches of at most `learner.max_tokens`
+    tokens, whose gradients are summed. Which evaluation is best `criterion.rank` says. The order of rows, strands,
+    shifts and dropout are functions of seed and step: equal seeds give equal weights on one machine with one thread
+    count. `report` is told of each step and evaluation. Raises DnabertError, naming the step, where the loss or the
+    gradient is not finite; the module then has the weights of the step before.
     """
     per_epoch = -(-len(data) // recipe.batch)
     total = per_epoch * recipe.epochs
     eval_steps = _evaluation_steps(per_epoch, total, recipe.evaluations)
+    warm_up = int(recipe.warm_up * total)
     module = learner.module
-    optimizer = _adamw(module, recipe)
+    optimizer = adamw(
+        module, learning_rate=recipe.learning_rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=recipe.weight_decay
+    )
+    stepper = _Stepper(learner, optimizer, Criterion(data.kind, weights_of_classes(data, recipe.class_weights)), recipe)
     best: _Best | None = None
-    seen, began = 0, time.monotonic()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    step, worse, seen, began = 0, 0, 0, time.monotonic()
+    with _own_random(module):
         module.train()
         for step, (rows, reverse, shift) in enumerate(_steps(len(data), recipe, seed), 1):
-            rate = learning_rate(step, total, recipe)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            part = shifted(data.take(rows), shift)
-            loss, norm = _step(learner, part, reverse, optimizer, recipe, f"step {step} of {total}")
+            rate = linear_rate(step, peak=recipe.learning_rate, warm_up=warm_up, total=total)
+            torch.manual_seed(_key(seed, step))
+            loss, norm = stepper(shifted(data.take(rows), shift), reverse, rate, f"step {step} of {total}")
             seen += len(rows)
             epoch = step / per_epoch
             seconds = time.monotonic() - began
@@ -77,56 +84,50 @@ def train(
             )  # fmt: skip
             if step in eval_steps:
                 metrics = evaluate(learner, dev)
-                better = best is None or _rank(metrics) > _rank(best.metrics)
+                better = best is None or rank(metrics) > rank(best.metrics)
                 if better:
                     best = _Best(step, metrics, _copied(module))
+                worse = 0 if better else worse + 1
                 facts = {"step": step, "epoch": epoch, **metrics, "best": better}
                 report({"event": "evaluation", **facts, "warning": collapse_warning(metrics)})
+                if recipe.patience is not None and worse >= recipe.patience:
+                    break
                 module.train()
     assert best is not None, "the last step is always evaluated"
-    module.load_state_dict(best.weights)
+    module.load_state_dict(best.weights, strict=False)
     module.eval()
-    return Trained(total, best.step, best.metrics)
-
-
-def collapse_warning(metrics: Mapping[str, float]) -> str | None:
-    """A line for the user where every sequence of the evaluated set was given the same class."""
-    if metrics["classes_predicted"] > 1:
-        return None
-    return "one class is predicted for every dev sequence; if this lasts, lower the learning rate or warm up longer"
+    return Trained(step, best.step, best.metrics, step < total)
 
 
 def evaluate(learner: Learner, data: LabelledSet) -> dict[str, float]:
-    """Mean cross-entropy (`loss`), how many classes are predicted at all, and `evaluate.metrics` of a set."""
-    scores = torch.from_numpy(learner.answers(data)).double()
-    labels = data.labels.astype(np.int64)
-    loss = float(F.cross_entropy(scores, torch.from_numpy(labels)))
-    probabilities = scores.softmax(dim=1).numpy()
-    predicted = len(np.unique(probabilities.argmax(axis=1)))
-    return {"loss": loss, "classes_predicted": predicted, **class_metrics(labels, probabilities)}
-
-
-def learning_rate(step: int, total: int, recipe: Recipe) -> float:
-    """The rate of step 1 to total: a rise to the peak over the warm-up's steps, then a fall that would reach 0 next."""
-    warm = int(recipe.warm_up * total)
-    if step <= warm:
-        return recipe.learning_rate * step / warm
-    return recipe.learning_rate * (total - step + 1) / (total - warm)
+    """How good the answers to a set are; see `criterion.measure`."""
+    return measure(learner.answers(data), data)
 
 
 @dataclass(frozen=True)
 class _Best:
     step: int
     metrics: dict[str, float]
-    weights: dict[str, Tensor]
-
-
-def _rank(metrics: Mapping[str, float]) -> tuple[float, float]:
-    return metrics["mcc"], -metrics["loss"]
+    weights: dict[str, Tensor] = field(repr=False)
 
 
 def _copied(module: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in module.state_dict().items()}
+    """What training changes of a module: trained parameters, and buffers."""
+    trained = {name: value for name, value in module.named_parameters() if value.requires_grad}
+    changed = {**trained, **dict(module.named_buffers())}
+    return {name: value.detach().clone() for name, value in changed.items()}
+
+
+def _own_random(module: nn.Module) -> AbstractContextManager[None]:
+    """A block that leaves the caller's random states, of the processor and of the module's GPU, as they were."""
+    device = next(module.parameters()).device
+    found: AbstractContextManager[None] = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+    return found
+
+
+def _key(seed: int, step: int) -> int:
+    """The seed of a step's dropout."""
+    return int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def _evaluation_steps(per_epoch: int, total: int, evaluations: int) -> set[int]:
@@ -146,41 +147,47 @@ def _steps(n: int, recipe: Recipe, seed: int) -> Iterator[tuple[I64, Bool, I64]]
             yield rows, reverse[rows], shift[rows]
 
 
-def _adamw(module: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=True)
+@dataclass
+class _Stepper:
+    """Makes steps of the optimiser."""
 
+    learner: Learner
+    optimizer: torch.optim.AdamW
+    criterion: Criterion
+    recipe: Recipe
 
-def _step(
-    learner: Learner,
-    data: LabelledSet,
-    reverse: Bool,
-    optimizer: torch.optim.AdamW,
-    recipe: Recipe,
-    where: str,
-) -> tuple[float, float]:
-    """One optimiser step on all of `data`; returns the mean loss and the gradient's norm before clipping."""
-    costs = learner.costs(data)
-    # Equal lengths side by side: attention runs in groups of one length.
-    order = np.argsort(costs, kind="stable")
-    optimizer.zero_grad(set_to_none=True)
-    loss = 0.0
-    for part in cut(costs[order], learner.max_tokens):
-        rows = order[part]
-        found = learner.outputs(data, rows, reverse[rows])
-        wanted = learner.targets(data, rows, reverse[rows])
-        share = F.cross_entropy(found, wanted, reduction="sum") / len(data)
-        share.backward()  # type: ignore[no-untyped-call]
-        loss += float(share.detach())
-    norm = float(torch.nn.utils.clip_grad_norm_(learner.module.parameters(), recipe.clip))
-    if not math.isfinite(loss) or not math.isfinite(norm):
-        what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient's norm is {norm}"
-        raise DnabertError(
-            f"{where}: {what}; training stopped: lower the learning rate ({recipe.learning_rate:g}) or warm up longer"
-        )
-    optimizer.step()
-    return loss, norm
+    def __call__(self, data: LabelledSet, reverse: Bool, rate: float, where: str) -> tuple[float, float]:
+        """One step on all of `data`; returns the mean loss and the gradient's norm before clipping."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self._gradients(data, reverse)
+        norm = float(torch.nn.utils.clip_grad_norm_(self.learner.module.parameters(), self.recipe.clip))
+        if not math.isfinite(loss) or not math.isfinite(norm):
+            what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient's norm is {norm}"
+            raise DnabertError(
+                f"{where}: {what}; training stopped: lower the learning rate ({self.recipe.learning_rate:g}) or warm "
+                "up longer"
+            )
+        self.optimizer.step()
+        return loss, norm
+
+    def _gradients(self, data: LabelledSet, reverse: Bool) -> float:
+        """Backward of all packed batches; the mean loss."""
+        learner, criterion = self.learner, self.criterion
+        costs = learner.costs(data)
+        # Equal lengths side by side: attention runs in groups of one length.
+        order = np.argsort(costs, kind="stable")
+        parts: list[tuple[I64, Tensor]] = []
+        for part in cut(costs[order], learner.max_tokens):
+            rows = order[part]
+            targets = learner.targets(data, rows, reverse[rows])
+            if len(targets):
+                parts.append((rows, targets))
+        weight = sum(criterion.weight(targets) for _, targets in parts)
+        found: Any = 0.0
+        for rows, targets in parts:
+            share = criterion.total(learner.outputs(data, rows, reverse[rows]), targets) / weight
+            share.backward()  # type: ignore[no-untyped-call]
+            found = found + share.detach()
+        return float(found)

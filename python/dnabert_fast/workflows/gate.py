@@ -121,8 +121,9 @@ def gate_window(config: NetworkConfig, given: int | None = None) -> int:
 
 
 def has_scores(config: NetworkConfig) -> bool:
-    """Whether a model answers windows with logits; without a head it gives vectors alone."""
-    return config.head not in ("none", "mlm")
+    """Whether a model answers windows with logits; without a head, or one of bases or pairs, it gives vectors alone."""
+    pairs = config.block is not None and config.block.pairs
+    return config.head not in ("none", "mlm", "token") and not pairs
 
 
 def read_sample(vcf: str | Path, genome: str | Path, window: int, count: int) -> Sample:

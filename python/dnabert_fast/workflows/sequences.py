@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from math import inf
 from pathlib import Path
@@ -19,7 +19,8 @@ from ..io.columns import packed
 from ..io.npy import NpySink
 from ..io.sequences import SequenceUnit, sequence_units
 from ..io.text import open_text
-from ..seq.batch import kmer_ids
+from ..seq.batch import Windows, kmer_ids
+from ..seq.table import TextColumn
 from ..seq.types import F32
 from ..seq.vocab import UNK, Vocabulary
 from .common import check_outputs, write_summary
@@ -45,15 +46,17 @@ def predict(
 ) -> dict[str, Any]:
     """Write name, length, probability of each class and the likeliest class of every sequence (or its value).
 
-    sequences: FASTA, or csv/tsv with a column `sequence` (bases or k-mers), plain or gzip. output: .tsv, .tsv.gz or
-    .parquet. Sequences shorter than k get no answer and are counted. Returns the facts of the run.
+    sequences: FASTA, or csv/tsv with a column `sequence` (bases or k-mers), of pairs `sequence2` too, plain or gzip.
+    output: .tsv, .tsv.gz or .parquet. A model that labels bases gives a row a base, with its place in the sequence
+    (from 0) and its letter. Sequences shorter than k get no answer and are counted. Returns the facts of the run.
     """
     began = time.monotonic()
     check_outputs([sequences], {"--output": output, "--summary": summary})
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
     loaded.need_head()
     regression = loaded.network.config.regression
-    columns = [("name", "str"), ("length", "int")]
+    columns = [("name", "str")]
+    columns += [("base", "int"), ("letter", "str")] if loaded.labels_bases else [("length", "int")]
     columns += [("value", "float")] if regression else [(f"p_{label}", "float") for label in loaded.labels]
     columns += [] if regression else [("predicted", "str")]
     with ExitStack() as stack:
@@ -63,13 +66,15 @@ def predict(
 
         def write(unit: SequenceUnit, answers: F32) -> None:
             unread.look(unit)
-            rows = [packed(unit.names), unit.windows.lengths, *np.ascontiguousarray(answers.T)]
+            about = _bases_of(unit) if loaded.labels_bases else [packed(unit.names), unit.windows.lengths]
+            rows = [*about, *np.ascontiguousarray(answers.T)]
             if not regression:
                 rows.append(packed([loaded.labels[i] if i >= 0 else "." for i in _likeliest(answers)]))
             table.write(rows)
 
         counter = _Counter(progress("predicting", "sequences", None))
-        short = predict_sequences(loaded, sequence_units(sequences), write, counter)
+        units = _checked(sequence_units(sequences), lambda unit: loaded.need_pairs(unit.second is not None))
+        short = predict_sequences(loaded, units, write, counter)
     return _facts("predict", loaded, output, counter.done, short, unread, choice, began, summary)
 
 
@@ -105,7 +110,8 @@ def embed(
             write(unit, vectors)
 
         counter = _Counter(progress("embedding", "sequences", None))
-        short = embed_sequences(loaded, sequence_units(sequences), look_and_write, pooling, counter)
+        units = _checked(sequence_units(sequences), lambda unit: _need_single(unit, sequences))
+        short = embed_sequences(loaded, units, look_and_write, pooling, counter)
     facts = _facts("embed", loaded, output, counter.done, short, unread, choice, began, summary)
     return facts | {"pooling": pooling}
 
@@ -131,6 +137,27 @@ def tokenize(
                 sink.write(f"{line}\n".encode())
             counter(len(unit.windows))
     return {"verb": "tokenize", "sequences": counter.done, "k": k, "output": str(output)}
+
+
+def _checked(units: Iterable[SequenceUnit], check: Callable[[SequenceUnit], None]) -> Iterator[SequenceUnit]:
+    for unit in units:
+        check(unit)
+        yield unit
+
+
+def _need_single(unit: SequenceUnit, path: str | Path) -> None:
+    if unit.second is not None:
+        raise FormatError(f"{path}: pairs, but vectors are of single sequences; give a table with one sequence a row")
+
+
+def _bases_of(unit: SequenceUnit) -> list[TextColumn]:
+    """Name, place and letter of every base of a unit."""
+    windows = unit.windows
+    lengths = windows.lengths
+    letters, bounds = packed(unit.names)
+    names = Windows(letters, bounds).take(np.repeat(np.arange(len(unit.names)), lengths))
+    place = np.arange(len(windows.bases)) - np.repeat(windows.offsets[:-1], lengths)
+    return [(names.bases, names.offsets), place, (windows.bases, np.arange(len(windows.bases) + 1))]
 
 
 class _Counter:
