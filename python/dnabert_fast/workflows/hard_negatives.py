@@ -61,8 +61,8 @@ def hard_negatives(
     Each round trains anew on the tables of `data` and the negatives found so far, and scans both strands of the
     training stretches (of `regions`, a BED file, where given) every `stride` bases. A window is called where all
     classes but the negative one have at least `threshold` together, and falsely where its middle is `near` bases (half
-    a window) or more from the middle of every known site. Of windows that overlap the likeliest is taken, of all `most`
-    in a round; those that leak into dev or test are left out. After `rounds` additions there is a last training and
+    a window) or more from the middle of every known site. Of those that start within a window's length the likeliest is
+    taken, of all `most` in a round; those that leak into dev or test are left out. After `rounds` additions there is a last training and
     scan, for the report. `output` gets round_0 to round_N (model folders), train_1.csv.gz to train_N.csv.gz and
     report.json, which is returned: the last model is the folder of the last round. Raises DnabertError for a folder
     without a card or with windows of several lengths.
@@ -191,10 +191,10 @@ def _calls(
 def _fresh(
     genome: Genome, false: _Called, trained: Windows, held_out: Windows, card: Mapping[str, Any], most: int, number: int
 ) -> tuple[Examples, int]:
-    """The likeliest window of each heap of false calls, at most `most`, and how many were left out as leaks."""
-    spans = Spans.of(false.plan)
-    heaps = spans.merged()
-    heap = np.searchsorted(_line(heaps), _line(spans), side="right")
+    """The likeliest of the false calls that start in each window's length of the genome, at most `most`, and how many
+    were left out as leaks."""
+    length = false.plan.end - false.plan.start
+    heap = _line(false.plan.contig, false.plan.start // np.maximum(length, 1))
     order = np.lexsort((-false.score, heap))
     first = order[np.concatenate([[True], np.diff(heap[order]) != 0])] if len(order) else order
     best = first[np.argsort(-false.score[first], kind="stable")]
@@ -211,15 +211,16 @@ def _fresh(
     return Examples(windows.take(rows), Sites(plan, label, names)), int(np.count_nonzero(leaks & ~again))
 
 
-def _line(spans: Spans) -> I64:
-    return spans.contig.astype(np.int64) * (1 << 40) + spans.start
+def _line(contig: I32, place: I64) -> I64:
+    """Places of all contigs on one line."""
+    return contig.astype(np.int64) * (1 << 40) + place
 
 
 def _far(plan: Plan, known: I64, near: int) -> Bool:
     """Which windows have their middle at least `near` bases from every known one."""
     if not len(known):
         return np.ones(len(plan), np.bool_)
-    middle = plan.contig.astype(np.int64) * (1 << 40) + (plan.start + plan.end) // 2
+    middle = _line(plan.contig, (plan.start + plan.end) // 2)
     at = np.searchsorted(known, middle)
     before, after = known[np.maximum(at - 1, 0)], known[np.minimum(at, len(known) - 1)]
     far: Bool = np.minimum(np.abs(middle - before), np.abs(middle - after)) >= near
@@ -229,7 +230,7 @@ def _far(plan: Plan, known: I64, near: int) -> Bool:
 def _known_middles(genome: Genome, path: Path) -> I64:
     """The middles of all sites that `prepare` was given, contig after contig on one line, ascending."""
     sites = read_regions(path, genome, AliasTable())
-    return np.sort(sites.contig.astype(np.int64) * (1 << 40) + (sites.start + sites.end) // 2)
+    return np.sort(_line(sites.contig, (sites.start + sites.end) // 2))
 
 
 def _training_regions(genome: Genome, card: Mapping[str, Any], path: str | Path | None) -> Regions:
