@@ -97,7 +97,11 @@ def _confusion(axes: Axes, one: Judged, classes: Sequence[str]) -> None:
     table = one.confusion
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     shades = LinearSegmentedColormap.from_list("house", ["#FFFFFF", BLUE])
-    axes.imshow(share, cmap=shades, vmin=0, vmax=1)
+    # Not imshow, which would put a bitmap into the SVG.
+    edges = np.arange(len(classes) + 1) - 0.5
+    axes.pcolormesh(edges, edges, share, cmap=shades, vmin=0, vmax=1, edgecolors=LIGHT, linewidth=0.7)
+    axes.invert_yaxis()
+    axes.set_aspect("equal")
     for i in range(len(classes)):
         for j in range(len(classes)):
             colour = "white" if share[i, j] > 0.55 else INK

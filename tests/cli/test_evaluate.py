@@ -1,0 +1,66 @@
+"""`evaluate` as users type it: what it shows, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "table.csv"
+    rows = [f"{'ACGTTGCAAG' * 2}{'ACGT'[i % 4] * 3}{'GA' * i},{i % 2}" for i in range(16)]
+    path.write_text("sequence,label\n" + "\n".join(rows) + "\n")
+    return path
+
+
+def test_it_shows_metrics_with_intervals_and_where_the_report_is(cli: Cli, model: Path, table: Path, out: Path) -> None:
+    code, stdout, err = cli("evaluate", table, "-m", f"ours={model}", "-o", out / "r", "--resamples", 20)
+    assert (code, stdout) == (0, "")
+    found = json.loads((out / "r" / "metrics.json").read_text())["predictors"]["ours"]["metrics"]["auroc"]
+    assert f"{found['value']:.4f}  ({found['low']:.4f} – {found['high']:.4f})" in err
+    assert "ours: 16 rows of table.csv" in err
+    assert f"{out / 'r'}/report.html" in err
+    assert cli("evaluate", table, "-m", model, "-o", out / "q", "--resamples", 20, "-q") == (0, "", "")
+    assert sorted(os.listdir(out)) == ["q", "r"]
+
+
+def test_results_of_many_sets(cli: Cli, tmp_path: Path, out: Path) -> None:
+    path = tmp_path / "results.csv"
+    path.write_text(
+        "set,model,mcc\n" + "".join(f"s{i},{m},{(i + j) / 20}\n" for i in range(9) for j, m in enumerate("ab"))
+    )
+    code, stdout, err = cli("evaluate", "--results", path, "-o", out / "r")
+    assert (code, stdout) == (0, "")
+    assert "mcc: 2 models on 9 sets" in err
+    assert "a – b" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "give a labelled TABLE to judge on, or --results FILE"),
+        (["{table}"], "nothing to judge: give --model DIR, --predictions FILE, or both"),
+        (["{table}", "--results", "x.csv"], "give a labelled TABLE to judge on, or --results FILE"),
+        (["--results", "x.csv", "-m", "demo"], "--model belongs to a labelled TABLE"),
+        (["--results", "x.csv"], "x.csv: cannot be read: No such file or directory"),
+        (["{table}", "-m", "demo", "--metric", "mcc"], "--metric belongs to --results"),
+        (["{table}", "-m", "nowhere"], "nowhere"),
+        (["missing.csv", "-m", "{model}"], "missing.csv: cannot be read"),
+    ],
+)
+def test_what_cannot_be_done_ends_with_one_line(
+    cli: Cli, model: Path, table: Path, out: Path, words: list[str], message: str
+) -> None:
+    code, stdout, err = cli("evaluate", *[word.format(table=table, model=model) for word in words], "-o", out / "r")
+    assert (code, stdout) == (1, "")
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1
+    assert message in err
+    assert not (out / "r" / "report.html").exists()
