@@ -1,0 +1,134 @@
+"""What `finetune` does before and after training, whatever is trained: recipes, sets, folders, logs and facts."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from ..errors import DnabertError, FormatError
+from ..nn.checkpoint import read_network
+from ..nn.config import PRESETS as NETWORKS
+from ..nn.config import NetworkConfig
+from ..train.loop import Event
+from ..train.presets import PRESETS, Recipe
+from ..train.sets import NO_LABEL, LabelledSet, shared
+from .labelled import Source, read_set
+from .progress import Advance
+from .reports import plain
+
+__all__ = ["about_set", "check_positive", "made_folder", "network_of", "numbers", "read_sets", "recipe_of", "teller"]
+
+_TASK_OF = {"classes": "classes", "values": "regression", "tokens": "tokens"}
+_POSITIVE = ("epochs", "batch", "window", "evaluations", "patience", "lora", "lora_alpha")
+
+
+def recipe_of(preset: str, given: Mapping[str, Any]) -> Recipe:
+    """A preset with the fields replaced that are given."""
+    if preset not in PRESETS:
+        raise DnabertError(f"--preset {preset}: choose one of {', '.join(PRESETS)}")
+    known = {name: value for name, value in given.items() if value is not None}
+    weights = known.get("class_weights")
+    if weights is not None and weights != "balanced":
+        words = weights.split(",") if isinstance(weights, str) else weights
+        known["class_weights"] = numbers("--class-weights", words)
+    check_positive({name: known[name] for name in _POSITIVE if name in known})
+    recipe = replace(PRESETS[preset], **known)
+    if recipe.lora is not None and recipe.freeze_encoder:
+        raise DnabertError("--lora trains adapters of the encoder and --freeze-encoder nothing of it; give one of them")
+    if recipe.lora is None and recipe.lora_alpha is not None:
+        raise DnabertError("--lora-alpha belongs to --lora; give the rank too")
+    for name in ("dropout", "warm_up"):
+        value = getattr(recipe, name)
+        if value is not None and not 0 <= value < 1:
+            raise DnabertError(f"--{name.replace('_', '-')} {value} must be from 0 to below 1")
+    return recipe
+
+
+def network_of(name: str) -> NetworkConfig:
+    """The shape of a row of `nn.config.PRESETS`, or that of a model folder without its head."""
+    if name in NETWORKS:
+        return NETWORKS[name]
+    if Path(name).is_dir():
+        return read_network(name, backend="reference").config.with_head("none")
+    raise DnabertError(f"--network {name}: choose one of {', '.join(NETWORKS)}, or a model folder for its shape")
+
+
+def numbers(flag: str, words: Sequence[float | str]) -> tuple[float, ...]:
+    """The numbers of a flag; raises DnabertError for anything that is not greater than 0."""
+    try:
+        found = tuple(float(word) for word in words)
+    except ValueError:
+        found = (math.nan,)
+    if not all(math.isfinite(number) and number > 0 for number in found):
+        raise DnabertError(f"{flag} {','.join(map(str, words))}: give numbers greater than 0 with commas between them")
+    return found
+
+
+def check_positive(given: Mapping[str, float]) -> None:
+    """Raise DnabertError, naming the flag, for a number that is not greater than 0."""
+    for name, value in given.items():
+        if not value > 0:
+            raise DnabertError(f"--{name.replace('_', '-')} {value} must be greater than 0")
+
+
+def read_sets(
+    paths: Mapping[str, str | Path], k: int, source: Source, recipe: Recipe
+) -> tuple[dict[str, LabelledSet], Recipe]:
+    """The sets, of which the training set says what labels are, and the recipe with the classes that files name."""
+    sets: dict[str, LabelledSet] = {}
+    for name, path in paths.items():
+        sets[name], classes = read_set(path, k, source)
+        if name == "train":
+            source = replace(source, task=_TASK_OF[sets[name].kind])
+            if recipe.classes is None:
+                recipe = replace(recipe, classes=classes)
+    return sets, recipe
+
+
+def made_folder(output: str | Path) -> Path:
+    """The output folder, made now, so that a place that cannot be written is known before hours of training."""
+    folder = Path(output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as wrong:
+        raise FormatError(f"{output}: the folder cannot be made: {wrong.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise FormatError(f"{output}: this folder cannot be written; choose another")
+    return folder
+
+
+def teller(log: TextIO, advance: Advance, report: Callable[[Event], None]) -> Callable[[Event], None]:
+    """What logs an event as a line of JSON, moves the progress on, and passes the event along."""
+    done = 0
+
+    def tell(event: Event) -> None:
+        nonlocal done
+        log.write(json.dumps(plain(event)) + "\n")
+        if event["event"] == "step":
+            sequences = int(str(event["sequences"]))
+            # A run of a sweep counts from 0 again.
+            advance(sequences - done if sequences > done else sequences)
+            done = sequences
+        report(event)
+
+    return tell
+
+
+def about_set(name: str, path: str | Path, sets: Mapping[str, LabelledSet]) -> dict[str, Any]:
+    """A set's files, sequences, labels and, where it is held out, how many of them are in the training set too."""
+    data = sets[name]
+    files = ",".join(Path(part).name for part in str(path).split(","))
+    held_out = {} if name == "train" else {"also_in_train": shared(sets["train"], data)}
+    if data.kind == "values":
+        values = data.labels.astype(np.float64)
+        about: dict[str, Any] = {"mean": float(values.mean()), "sd": float(values.std())}
+    else:
+        about = {"by_class": np.bincount(data.labels[data.labels != NO_LABEL].astype(np.int64)).tolist()}
+    return {"file": files, "sequences": len(data), **about, **held_out}
