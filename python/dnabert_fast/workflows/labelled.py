@@ -37,6 +37,8 @@ def read_set(path: str | Path, k: int, source: Source) -> tuple[LabelledSet, tup
 
     Raises FormatError, naming the line, for what `io.labelled.read_labelled` refuses.
     """
+    if source.genome is None and str(path).lower().endswith((".bed", ".bed.gz")):
+        raise FormatError(f"{path}: regions have no bases; give the genome they lie on with --genome")
     if source.genome is not None:
         found = _of_regions(path, source.genome, k, source)
     else:
