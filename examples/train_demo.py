@@ -22,7 +22,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from dnabert_fast.io.sequences import Labelled, read_labelled, sequence_units
+from dnabert_fast.io.labelled import Labelled, read_labelled
+from dnabert_fast.io.sequences import sequence_units
 from dnabert_fast.workflows.finetune import finetune
 
 WINDOW = 300

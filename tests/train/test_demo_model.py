@@ -10,7 +10,7 @@ import numpy as np
 import dnabert_fast
 from dnabert_fast.engine.model import load
 from dnabert_fast.evaluate.metrics import class_metrics
-from dnabert_fast.io.sequences import read_labelled
+from dnabert_fast.io.labelled import read_labelled
 from dnabert_fast.train.presets import PRESETS
 
 FOLDER = Path(dnabert_fast.__file__).parent / "models" / "demo"

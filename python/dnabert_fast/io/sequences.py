@@ -8,10 +8,9 @@ from pathlib import Path
 
 from ..errors import FormatError
 from ..seq.batch import Windows
-from .labelled import read_labelled
 from .rows import Row, Rows, read_rows, windows_of
 
-__all__ = ["SequenceUnit", "read_labelled", "sequence_units"]
+__all__ = ["SequenceUnit", "sequence_units"]
 
 UNIT_SEQUENCES = 4096
 UNIT_BASES = 1 << 26
