@@ -96,11 +96,11 @@ Against: TypeAlias = Annotated[Path | None, _file("Compare with --scores of anot
 
 # Training
 Train: TypeAlias = Annotated[
-    str,
+    str | None,
     _file("Training set: csv/tsv with columns sequence,label (pairs: sequence2 too), FASTA, BED, or a FASTA a class.",
           "FILE[,FILE...]"),
 ]  # fmt: skip
-Dev: TypeAlias = Annotated[str, _file("Development set: the best step is chosen on it.", "FILE[,FILE...]")]
+Dev: TypeAlias = Annotated[str | None, _file("Development set: the best step is chosen on it.", "FILE[,FILE...]")]
 Test: TypeAlias = Annotated[str | None, _file("Held-out set, judged once at the end.", "FILE[,FILE...]")]
 Labels: TypeAlias = Annotated[
     Path | None, _file("Lines of name and label for FASTA; default: label= in its headers.", "FILE")
@@ -119,7 +119,9 @@ Head: TypeAlias = Annotated[
 LearningRates: TypeAlias = Annotated[
     str | None, _option(help="Try each from the same start; dev chooses.", metavar="RATE,RATE...")
 ]
-Seeds: TypeAlias = Annotated[int, _option(help="Runs, with seeds from --seed on; the best by dev is kept.", min=1)]
+Seeds: TypeAlias = Annotated[
+    int, _option(help="Runs, with seeds from --seed on; the best by dev is kept (with --sets: all are).", min=1)
+]
 WarmUpShare: TypeAlias = Annotated[
     float | None, _option("--warm-up", help="Share of the steps over which the learning rate rises.")
 ]
@@ -142,10 +144,30 @@ StartKmer: TypeAlias = Annotated[
     int | None, _option("--kmer", "-k", help="Length of the k-mers: that of --network, and checked of --model.")
 ]
 Pretrained: TypeAlias = Annotated[
-    str | None, _file("Pre-trained folder or hub name to start from.", "DIR", "--model", "-m")
+    list[str] | None,
+    _file("Pre-trained folder or hub name to start from; with --sets repeatable.", "[NAME=]DIR", "--model", "-m"),
 ]
 Network: TypeAlias = Annotated[
-    str | None, _option(help="Start from random weights of this shape, e.g. tiny or dnabert-6.")
+    list[str] | None,
+    _file("Start from random weights of this shape: tiny, dnabert-6 ..., or a folder's; with --sets repeatable.",
+          "[NAME=]SHAPE|DIR"),
+]  # fmt: skip
+Baselines: TypeAlias = Annotated[
+    list[str] | None,
+    _file("Train cnn, cnn-lstm or cnn-gru over one-hot bases in place of DNABERT; with --sets repeatable.", "NAME",
+          "--baseline"),
+]  # fmt: skip
+Sets: TypeAlias = Annotated[
+    Path | None,
+    _file("Train on many sets: a table of name, train, dev, test (and flags of each), or a folder of their folders.",
+          "TABLE|DIR"),
+]  # fmt: skip
+Rates: TypeAlias = Annotated[
+    list[str] | None, _option("--rate", help="Learning rate of one model of --sets.", metavar="NAME=RATE")
+]
+Keep: TypeAlias = Annotated[str, _option(help="What --sets leaves of each run: models or metrics.")]
+MaxTrain: TypeAlias = Annotated[
+    int | None, _option(help="Train on at most so many sequences, drawn by the seed, classes in their shares.")
 ]
 LearningRate: TypeAlias = Annotated[float | None, _option(help="Peak learning rate.")]
 Epochs: TypeAlias = Annotated[int | None, _option(help="Passes over the training set.")]
@@ -170,6 +192,9 @@ WholeSpans: TypeAlias = Annotated[
     bool | None, _option("--whole-spans/--by-token", help="Draw what replaces masked k-mers once a span, or for each.")
 ]
 Span: TypeAlias = Annotated[int | None, _option(help="K-mers masked side by side; default: k.")]
+Longest: TypeAlias = Annotated[
+    int | None, _option(help="Bases of the longest samples; default: what 510 k-mers span. Short ones train sooner.")
+]
 TrainedStrand: TypeAlias = Annotated[str | None, _option("--strand", help="Strand of the samples: + or both.")]
 Include: TypeAlias = Annotated[
     list[str] | None, _option(help="Train on these contigs or regions alone; may be repeated.", metavar="CONTIG|BED")

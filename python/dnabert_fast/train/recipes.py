@@ -19,8 +19,9 @@ class PretrainRecipe:
 
     A step is `batch` samples. The learning rate rises linearly over `warm_up` steps, then falls linearly towards 0 at
     `total_steps`; `steps` are made. `mask_rates`: (after how many steps, share of tokens to mask), ascending from 0.
-    `span` (None: k) neighbouring k-mers are masked together, and drawn as one where `whole_spans`. `strand`: "+" or
-    "both" (each sample from either, with equal chance).
+    `span` (None: k) neighbouring k-mers are masked together, and drawn as one where `whole_spans`. Samples have up
+    to `longest` bases (None: what 510 k-mers span). `strand`: "+" or "both" (each sample from either, with equal
+    chance).
     """
 
     network: NetworkConfig
@@ -36,6 +37,7 @@ class PretrainRecipe:
     mask_rates: tuple[tuple[int, float], ...] = ((0, 0.15),)
     whole_spans: bool = False
     span: int | None = None
+    longest: int | None = None
     strand: str = "both"
 
     def mask_rate(self, step: int) -> float:

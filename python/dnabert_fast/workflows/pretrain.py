@@ -51,6 +51,7 @@ def pretrain(
     mask_rate: str | None = None,
     whole_spans: bool | None = None,
     span: int | None = None,
+    longest: int | None = None,
     strand: str | None = None,
     include: Sequence[str | Path] = (),
     exclude: Sequence[str | Path] = (),
@@ -93,6 +94,7 @@ def pretrain(
         mask_rate=mask_rate,
         whole_spans=whole_spans,
         span=span,
+        longest=longest,
         strand=strand,
     )
     if model is not None and (network is not None or kmer is not None):
@@ -118,6 +120,7 @@ def pretrain(
             both_strands=recipe.strand == "both",
             include=chosen_places(include, opened),
             exclude=chosen_places(exclude, opened),
+            longest=recipe.longest,
         )
         schedule = Schedule(
             steps=recipe.steps,
