@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +33,7 @@ def test_joined_cut_and_subtracted(one: Raw, other: Raw) -> None:
     assert covered(listed(a)) == covered(one)
     ends = listed(a)
     assert ends == sorted(ends)
-    assert all(x[0] < y[0] or x[2] < y[1] for x, y in zip(ends, ends[1:], strict=False))
+    assert all(x[0] < y[0] or x[2] < y[1] for x, y in pairwise(ends))
     assert covered(listed(a.within(b))) == covered(one) & covered(other)
     assert covered(listed(a.less(b))) == covered(one) - covered(other)
     assert a.bases == len(covered(one))

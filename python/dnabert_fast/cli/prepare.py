@@ -71,10 +71,10 @@ def _show(card: Mapping[str, Any], output: Path, quiet: bool) -> None:
     rows: dict[str, int | float | str] = {}
     for split, by_class in card["sequences"].items():
         rows |= {f"{split}: {name}": count for name, count in by_class.items()}
-    rows |= {what: count for what, count in card["counts"].items() if count}
+    rows |= card["found"] | {what: count for what, count in card["left_out"].items() if count}
     leaks = {what: count for what, count in card["leak_check"].items() if isinstance(count, int) and count}
     show_counts(f"{output}", rows | {what.replace("_", " "): count for what, count in leaks.items()})
-    if short := card["counts"].get("negatives that the genome does not give"):
+    if short := card["left_out"].get("negatives that the genome does not give"):
         note(f"{short:,} negatives could not be had; the classes are not of one size")
 
 
@@ -289,9 +289,11 @@ def hard_negatives(
     near: Annotated[
         int | None, _option(help="A call this near a known site is true; default: half a window.", min=0)
     ] = None,
-    model: o.Pretrained = None,
+    model: Annotated[
+        str | None, _option("--model", "-m", help="Pre-trained folder or hub name to start from.", metavar="DIR")
+    ] = None,
     preset: o.Preset = "general",
-    network: o.Network = None,
+    network: Annotated[str | None, _option(help="Start from random weights of this shape, e.g. tiny.")] = None,
     learning_rate: o.LearningRate = None,
     epochs: o.Epochs = None,
     batch: o.Batch = None,

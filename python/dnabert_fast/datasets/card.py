@@ -88,12 +88,12 @@ def markdown(card: Mapping[str, Any]) -> str:
         ["dinucleotide", *full],
         [[pair, *(f"{facts['dinucleotides'][pair]:.4f}" for facts in full.values())] for pair in pairs],
     )
-    lines += ["Left out, and found on the way:", ""]
-    lines += [f"- {what}: {count:,}" if isinstance(count, int) else f"- {what}: {count}"
-              for what, count in card["counts"].items()] + [""]  # fmt: skip
+    if card["found"]:
+        lines += ["Found:", "", *_listed(card["found"]), ""]
+    lines += ["Left out, or not to be had:", "", *_listed(card["left_out"]), ""]
     leak = card["leak_check"]
     lines += [f"Leak check: {leak['rule']}", ""]
-    lines += [f"- {what.replace('_', ' ')}: {count:,}" for what, count in leak.items() if isinstance(count, int)] + [""]
+    lines += [*_listed({what.replace("_", " "): n for what, n in leak.items() if isinstance(n, int)}), ""]
     lines += _table(
         ["source", "bytes", "sha256"],
         [[name, f"{facts['bytes']:,}", facts["sha256"]] for name, facts in card["sources"].items()],
@@ -109,6 +109,10 @@ def _shown(facts: Mapping[str, Any]) -> list[str]:
     least, most = length["least"], length["most"]
     lengths = f"{least:,}" if least == most else f"{least:,} to {most:,}"
     return [lengths, f"{gc['mean']:.3f}", f"{gc['q1']:.3f} {gc['median']:.3f} {gc['q3']:.3f}"]
+
+
+def _listed(facts: Mapping[str, int | str]) -> list[str]:
+    return [f"- {what}: {value:,}" if isinstance(value, int) else f"- {what}: {value}" for what, value in facts.items()]
 
 
 def _few(regions: Sequence[str]) -> str:

@@ -62,10 +62,10 @@ def hard_negatives(
     training stretches (of `regions`, a BED file, where given) every `stride` bases. A window is called where all
     classes but the negative one have at least `threshold` together, and falsely where its middle is `near` bases (half
     a window) or more from the middle of every known site. Of those that start within a window's length the likeliest is
-    taken, of all `most` in a round; those that leak into dev or test are left out. After `rounds` additions there is a last training and
-    scan, for the report. `output` gets round_0 to round_N (model folders), train_1.csv.gz to train_N.csv.gz and
-    report.json, which is returned: the last model is the folder of the last round. Raises DnabertError for a folder
-    without a card or with windows of several lengths.
+    taken, of all `most` in a round; those that leak into dev or test are left out. After `rounds` additions there is a
+    last training and scan, for the report. `output` gets round_0 to round_N (model folders), train_1.csv.gz to
+    train_N.csv.gz and report.json, which is returned: the last model is the folder of the last round. Raises
+    DnabertError for a folder without a card or with windows of several lengths.
     """
     folder, out = Path(data), Path(output)
     card = _card(folder)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..datasets.background import flanks, matched_by_gc
 from ..datasets.examples import Examples, Sites, read_windows
-from ..datasets.prom_scan import WINDOW, scan_sites
+from ..datasets.prom_scan import scan_sites
 from ..datasets.promoters import FRAMES, NEGATIVES, TATA_PLACES, artificial, from_genome, promoter_plan
 from ..datasets.promoters import negatives as promoter_negatives
 from ..datasets.shuffle import dinucleotide_shuffle
@@ -66,8 +66,8 @@ def promoters(
         boxes = promoter_box(read_windows(run.genome, promoter_plan(starts, long)), long.length, long.before)
         sites = Sites(promoter_plan(starts, FRAMES[window]), np.ones(len(starts), np.int64), starts.names)
         allowed = _away_from(run, sites, away)
-        run.counts["start sites with a TATA box"] = int(np.count_nonzero(boxes))
-        run.counts["start sites without"] = int(np.count_nonzero(boxes == 0))
+        run.found["start sites with a TATA box"] = int(np.count_nonzero(boxes))
+        run.found["start sites without"] = int(np.count_nonzero(boxes == 0))
         if tata != "all":
             rows = np.flatnonzero((boxes != 0) == (tata == "only"))
             sites, boxes = sites.take(rows), boxes[rows]
@@ -110,7 +110,6 @@ def prom_scan(
         advance = progress("reading", "windows", len(sites))
         examples, _ = run.place(sites)
         advance(len(sites))
-        run.counts["bases of a window"] = WINDOW
         return run.finish(examples, ("background", "promoter"), 0)
 
 
@@ -138,7 +137,7 @@ def tfbs(
         run = Run.open(stack, "tfbs", common, {"peaks": peaks}, settings)
         bed, contig = bed_on_genome(run, peaks)
         summit, said = summits(peaks, bed)
-        run.counts["summits"] = "column 10" if said else "the middle of each region"
+        run.found["summits"] = "column 10" if said else "the middle of each region"
         kept = np.flatnonzero(contig >= 0)
         start = summit[kept] - window // 2
         names = bed_names(bed)

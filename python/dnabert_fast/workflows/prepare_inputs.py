@@ -43,8 +43,8 @@ def read_starts(run: Run, path: str | Path, tss_at: str, transcripts: str) -> St
     if ends_with(path, _GTF):
         annotation = read_gtf(path)
         rows = chosen_transcripts(annotation, transcripts)
-        run.counts["transcripts in the GTF"] = len(annotation)
-        run.counts["transcripts chosen"] = len(rows)
+        run.found["transcripts in the GTF"] = len(annotation)
+        run.found["transcripts chosen"] = len(rows)
         contig = run.contigs(annotation.contigs, path, annotation.line, annotation.contig)[rows]
         reverse = annotation.reverse[rows]
         base = np.where(reverse, annotation.end[rows] - 1, annotation.start[rows])
@@ -66,9 +66,7 @@ def read_starts(run: Run, path: str | Path, tss_at: str, transcripts: str) -> St
 def _tss(run: Run, path: str | Path, bed: Bed, reverse: Bool, tss_at: str) -> I64:
     if tss_at == "auto":
         thick = thick_starts(path, bed)
-        run.counts["TSS taken from"] = (
-            "the regions' first base" if thick is None else "the thick part, as EPDnew has it"
-        )
+        run.found["TSS taken from"] = "the regions' first base" if thick is None else "the thick part, as EPDnew has it"
         if thick is not None:
             return thick
     last = {"auto": 0, "start": 0, "end": 1, "after": 1}[tss_at]
@@ -121,9 +119,9 @@ def read_introns(run: Run, path: str | Path, transcripts: str, only_gt_ag: bool)
     introns = introns.take(inside)
     found = motifs(run.genome, introns)
     for motif, those in found.items():
-        run.counts[f"introns {motif}"] = int(np.count_nonzero(those))
+        run.found[f"introns {motif}"] = int(np.count_nonzero(those))
     every = np.logical_or.reduce(list(found.values()))
-    run.counts["introns with other ends"] = int(np.count_nonzero(~every))
+    run.found["introns with other ends"] = int(np.count_nonzero(~every))
     if only_gt_ag:
         return introns.take(found["GT-AG"])
     return introns if gtf else introns.take(every)
@@ -134,8 +132,8 @@ def _introns_of_gtf(run: Run, path: str | Path, transcripts: str) -> Introns:
     if not len(annotation.exon_of):
         raise FormatError(f"{path}: no exons; splice sites need lines of the feature exon")
     rows = chosen_transcripts(annotation, transcripts)
-    run.counts["transcripts in the GTF"] = len(annotation)
-    run.counts["transcripts chosen"] = len(rows)
+    run.found["transcripts in the GTF"] = len(annotation)
+    run.found["transcripts chosen"] = len(rows)
     contig = run.contigs(annotation.contigs, path, annotation.line, annotation.contig)
     wanted = np.zeros(len(annotation), np.bool_)
     wanted[rows] = True

@@ -53,7 +53,10 @@ class Common:
 
 @dataclass
 class Run:
-    """One run of `prepare`: an open genome, its splits, and what has been counted so far."""
+    """One run of `prepare`: an open genome, its splits, and what is known so far.
+
+    counts: what was left out, and how many; found: what else the card tells of the input; known: sites as given.
+    """
 
     kind: str
     common: Common
@@ -61,7 +64,8 @@ class Run:
     settings: Mapping[str, Any]
     genome: Genome
     splits: Splits
-    counts: dict[str, int | str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    found: dict[str, int | str] = field(default_factory=dict)
     known: list[Sites] = field(default_factory=list)
 
     @staticmethod
@@ -95,8 +99,8 @@ class Run:
         return np.random.default_rng([self.common.seed, zlib.crc32(stage.encode())])
 
     def count(self, what: str, n: int | np.integer[Any]) -> None:
-        """Add to what the card tells was left out or found."""
-        self.counts[what] = int(self.counts.get(what, 0)) + int(n)
+        """Add to what the card tells was left out."""
+        self.counts[what] = self.counts.get(what, 0) + int(n)
 
     def contigs(self, names: Sequence[str], path: str | Path, lines: I64, contig: I32) -> I32:
         """The genome's row of each record's contig, i32[n], -1 where it has none (these are counted).
@@ -181,7 +185,8 @@ class Run:
             "splits": {name: self.splits.described(self.genome)[name] for name in wanted},
             "negative": negative,
             **described(sets, classes),
-            "counts": self.counts,
+            "found": self.found,
+            "left_out": self.counts,
             "leak_check": leak_check,
             "sources": {Path(path).name: hashed(path) for path in (self.common.genome, *self.inputs.values())},
             "version": _version(),
