@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -73,3 +74,22 @@ def test_bad_input_is_one_line(cli: Cli, grch38: Path, out: Path, annotation: Pa
         assert message in err
     assert not (out / "o").exists()
     assert cli("prepare", "tfbs", grch38, "--peaks", "x.bed", "-o", out)[0] == 2  # no --dev
+
+
+def test_hard_negatives(cli: Cli, out: Path) -> None:
+    random = np.random.default_rng(0)
+    genome, bed = out.parent / "random.fa", out.parent / "sites.bed"
+    genome.write_bytes(b">c\n" + random.choice([*b"ACGT"], 6000).astype(np.uint8).tobytes() + b"\n")
+    bed.write_text("".join(f"c\t{at}\t{at + 40}\ts{at}\t0\t+\n" for at in range(100, 5900, 100)))
+    made = cli(
+        "prepare", "windows", genome, "--regions", bed, "-o", out / "a", "--dev", "c:4-6k", "--negatives", "shuffle"
+    )
+    assert made[0] == 0, made
+    asked = ("--rounds", 1, "--network", "tiny", "--epochs", 1, "--threads", 1, "--threshold", 0.1, "--stride", 20)
+    code, stdout, err = cli("prepare", "hard-negatives", out / "a", genome, "-o", out / "b", *asked)
+    assert (code, stdout) == (0, ""), err
+    told = json.loads((out / "b" / "report.json").read_text())["rounds"]
+    assert [row["round"] for row in told] == [0, 1]
+    assert told[0]["added"] > 0
+    assert "called falsely" in err
+    assert str(out / "b" / "round_1") in "".join(err.split())
