@@ -14,12 +14,14 @@ import torch
 import torch.nn.functional as F
 
 from dnabert_fast.errors import DnabertError
+from dnabert_fast.nn.backends import choose, triton_backend
 from dnabert_fast.nn.config import PRESETS, NetworkConfig
 from dnabert_fast.nn.network import Network, build
 from dnabert_fast.nn.packed import Packed
 from dnabert_fast.seq.batch import Windows, tokenize
 from dnabert_fast.seq.masking import Masking, mask
 from dnabert_fast.train import pretrain as module
+from dnabert_fast.train.distributed import Group
 from dnabert_fast.train.objective import MaskedBatch, judge, masked_batches, masked_loss
 from dnabert_fast.train.pretrain import Pretraining, Schedule
 from dnabert_fast.train.recipes import PretrainRecipe
@@ -231,6 +233,27 @@ def test_a_pooler_is_neither_trained_nor_saved(tmp_path: Path) -> None:
     run.run(schedule(2), lambda: None)
     assert torch.equal(net.head.pooler.weight, before)
     assert not any("pooler" in name for name in run.tensors())
+
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+ON_GPU = [pytest.mark.gpu, pytest.mark.skipif(DEVICE == "cpu", reason="needs a CUDA device")]
+
+
+@pytest.mark.parametrize(("precision", "far"), [("fp32", 1e-5), pytest.param("bf16", 0.02, marks=ON_GPU)])
+def test_kernels_train_as_processors_do(precision: str, far: float) -> None:
+    pytest.importorskip("triton")
+    of, found = recipe(dropout=0.0, batch=2), []
+    for backend in (choose("cpu", "cpu"), triton_backend(DEVICE, precision, "asked for")):
+        run, events = Pretraining(build(of.network, backend, seed=1, pooler=False), Repeats(), of, seed=5), list[Any]()
+        run.run(schedule(1), lambda: None, events.append)
+        found.append([events[0]["loss"], events[0]["gradient_norm"]])
+    assert found[0] == pytest.approx(found[1], abs=far)
+
+
+def test_a_process_may_have_no_share_of_a_step() -> None:
+    assert [Group(rank, 3).share(10, 2) for rank in range(3)] == [(10, 0), (10, 1), (11, 1)]
+    assert masked_batches(Repeats().samples(10, 0), Masking(3, 0.15), 7, 10, 300) == []
+    assert judge(network(), []).tokens == 0
 
 
 def test_nothing_to_learn_from_is_said() -> None:

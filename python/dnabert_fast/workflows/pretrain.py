@@ -138,7 +138,7 @@ def pretrain(
         training.agree()
         for line in notes:
             report({"event": "note", "step": training.step, "note": line})
-        advance = progress("pre-training", "tokens", None)
+        advance = (progress if group.first else silent)("pre-training", "tokens", None)
         first, last = training.step, dict[str, Any]()
         journal = None
         if group.first:
