@@ -40,7 +40,8 @@ def one_step(
     """One step on all of `data` at the recipe's rate."""
     optimizer = adamw(network, learning_rate=0.0, betas=(0.9, 0.999), eps=1e-8, weight_decay=recipe.weight_decay)
     stepper = loop._Stepper(NetworkLearner(network, max_tokens), optimizer, Criterion(data.kind), recipe)
-    return stepper(data, np.zeros(len(data), bool) if reverse is None else reverse, recipe.learning_rate, "here")
+    reverse = np.zeros(len(data), bool) if reverse is None else reverse
+    return stepper(data, reverse, recipe.learning_rate, 1, "here")
 
 
 def weights(network: Network) -> dict[str, torch.Tensor]:
@@ -175,6 +176,32 @@ def test_a_step_is_the_same_however_its_tokens_are_cut(recipe: Recipe) -> None:
     # The gradients are fp32 sums in another order: relative error of some 1e-6.
     assert found[1] == pytest.approx(found[0], rel=1e-5)
     assert found[2] == pytest.approx(found[0], rel=1e-5)
+
+
+class Crowded(NetworkLearner):
+    """A learner on a device that holds batches of so many tokens."""
+
+    holds = 200
+
+    def outputs(self, data: LabelledSet, rows: Any, reverse: Any) -> torch.Tensor:
+        if self.costs(data)[rows].sum() > self.holds:
+            raise torch.OutOfMemoryError
+        return super().outputs(data, rows, reverse)
+
+
+def test_a_batch_that_memory_does_not_hold_is_halved(data: LabelledSet, recipe: Recipe) -> None:
+    found = []
+    for kind in (NetworkLearner, Crowded):
+        learner = kind(fresh(data, recipe).eval(), 4096 if kind is NetworkLearner else 1500)
+        optimizer = adamw(learner.network, learning_rate=0.0, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
+        stepper = loop._Stepper(learner, optimizer, Criterion("classes"), recipe)
+        found.append(stepper(data, np.zeros(len(data), bool), 1e-3, 1, "here"))
+    assert found[1] == pytest.approx(found[0], rel=1e-5)
+    assert stepper.max_tokens == 187
+    Crowded.holds = 20
+    with pytest.raises(DnabertError, match="here: the device has no memory for one sequence of 24 tokens; free some"):
+        stepper(data, np.zeros(len(data), bool), 1e-3, 1, "here")
+    Crowded.holds = 200
 
 
 def test_a_step_equals_plain_torch(data: LabelledSet, recipe: Recipe) -> None:

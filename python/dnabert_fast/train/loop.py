@@ -73,8 +73,8 @@ def train(
         module.train()
         for step, (rows, reverse, shift) in enumerate(_steps(len(data), recipe, seed), 1):
             rate = linear_rate(step, peak=recipe.learning_rate, warm_up=warm_up, total=total)
-            torch.manual_seed(_key(seed, step))
-            loss, norm = stepper(shifted(data.take(rows), shift), reverse, rate, f"step {step} of {total}")
+            part = shifted(data.take(rows), shift)
+            loss, norm = stepper(part, reverse, rate, _key(seed, step), f"step {step} of {total}")
             seen += len(rows)
             epoch = step / per_epoch
             seconds = time.monotonic() - began
@@ -147,21 +147,21 @@ def _steps(n: int, recipe: Recipe, seed: int) -> Iterator[tuple[I64, Bool, I64]]
             yield rows, reverse[rows], shift[rows]
 
 
-@dataclass
 class _Stepper:
-    """Makes steps of the optimiser."""
+    """Makes steps of the optimiser; a batch that the device's memory does not hold is halved from then on."""
 
-    learner: Learner
-    optimizer: torch.optim.AdamW
-    criterion: Criterion
-    recipe: Recipe
+    def __init__(self, learner: Learner, optimizer: torch.optim.AdamW, criterion: Criterion, recipe: Recipe) -> None:
+        self.learner = learner
+        self.optimizer = optimizer
+        self.criterion = criterion
+        self.recipe = recipe
+        self.max_tokens = learner.max_tokens
 
-    def __call__(self, data: LabelledSet, reverse: Bool, rate: float, where: str) -> tuple[float, float]:
-        """One step on all of `data`; returns the mean loss and the gradient's norm before clipping."""
+    def __call__(self, data: LabelledSet, reverse: Bool, rate: float, key: int, where: str) -> tuple[float, float]:
+        """One step on all of `data`, whose dropout is drawn from `key`; the mean loss, and the norm before clipping."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = self._gradients(data, reverse)
+        loss = self._in_memory(data, reverse, key, where)
         norm = float(torch.nn.utils.clip_grad_norm_(self.learner.module.parameters(), self.recipe.clip))
         if not math.isfinite(loss) or not math.isfinite(norm):
             what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient's norm is {norm}"
@@ -172,6 +172,24 @@ class _Stepper:
         self.optimizer.step()
         return loss, norm
 
+    def _in_memory(self, data: LabelledSet, reverse: Bool, key: int, where: str) -> float:
+        """The loss of `_gradients`, asked for in smaller batches until memory holds them."""
+        while True:
+            torch.manual_seed(key)
+            self.optimizer.zero_grad(set_to_none=True)
+            try:
+                return self._gradients(data, reverse)
+            except torch.OutOfMemoryError:
+                pass  # what the failed batch holds is let go with the exception
+            largest = int(self.learner.costs(data).max())
+            if self.max_tokens <= largest:
+                raise DnabertError(
+                    f"{where}: the device has no memory for one sequence of {largest} tokens; free some of it, or "
+                    "train less of the network with --lora or --freeze-encoder"
+                )
+            self.max_tokens = max(largest, self.max_tokens // 2)
+            torch.cuda.empty_cache()
+
     def _gradients(self, data: LabelledSet, reverse: Bool) -> float:
         """Backward of all packed batches; the mean loss."""
         learner, criterion = self.learner, self.criterion
@@ -179,7 +197,7 @@ class _Stepper:
         # Equal lengths side by side: attention runs in groups of one length.
         order = np.argsort(costs, kind="stable")
         parts: list[tuple[I64, Tensor]] = []
-        for part in cut(costs[order], learner.max_tokens):
+        for part in cut(costs[order], self.max_tokens):
             rows = order[part]
             targets = learner.targets(data, rows, reverse[rows])
             if len(targets):
