@@ -63,7 +63,8 @@ def _weights(
     first = tl.load(key_bounds + piece)
     keys = tl.load(key_bounds + piece + 1) - first
     d = tl.arange(0, DIM)
-    q = tl.load(query + row.to(tl.int64) * QUERY_STRIDE + head * DIM + d, mask=wants, other=0.0).to(tl.float32)
+    wanted = d < tl.where(wants, DIM, 0)  # Triton 3.9's interpreter takes no single truth value as a mask
+    q = tl.load(query + row.to(tl.int64) * QUERY_STRIDE + head * DIM + d, mask=wanted, other=0.0).to(tl.float32)
     key += first.to(tl.int64) * KEY_STRIDE + head * DIM
     weights += first.to(tl.int64) * HEADS + head
     top = tl.full([BLOCK], float("-inf"), tl.float32)
@@ -85,7 +86,7 @@ def ahead(arch: int) -> list[Ahead]:
     """Every compilation that attention weights may ask for, of a model of 12 heads; `arch` makes no difference."""
     found = []
     for state in ("bf16", "fp32"):
-        for dim in (32, 64, 128):
+        for dim in (16, 32, 64, 128):
             signature = {"query": f"*{state}", "key": f"*{state}", "weights": "*fp32"}
             signature |= {"row_bounds": "*i32", "key_bounds": "*i32"}
             constexprs = {"QUERY_STRIDE": 12 * dim, "KEY_STRIDE": 24 * dim, "HEADS": 12, "DIM": dim, "BLOCK": BLOCK}
