@@ -71,7 +71,7 @@ def attention_launch(kernel: str, arch: int, itemsize: int, dim: int, rows: int,
 def attention_entries(kernel: str, arch: int) -> Iterator[tuple[str, int, bool, Launch]]:
     """Every different (type of the state, head dimension, dropout, tile) that `attention_launch` answers."""
     shapes = [(1, 32), (32, 32), (1, 64), (64, 64), (1, 512), (64, 512), (512, 512)]
-    for (state, itemsize), dim, dropout in product((("bf16", 2), ("fp32", 4)), (32, 64, 128), (False, True)):
+    for (state, itemsize), dim, dropout in product((("bf16", 2), ("fp32", 4)), (16, 32, 64, 128), (False, True)):
         plans = (attention_launch(kernel, arch, itemsize, dim, *shape, dropout) for shape in shapes)
         for plan in dict.fromkeys(plans):
             yield state, dim, dropout, plan

@@ -101,13 +101,13 @@ class Job:
     @property
     def entry(self) -> Ahead:
         """What is launched."""
-        return importlib.import_module(self.module).ahead(self.arch)[self.number]
+        return entries(importlib.import_module(self.module), self.arch)[self.number]
 
     @property
     def target(self) -> int:
         """What to compile for: 86 and 89 get the code of 80 unless there is fp8, which 89 is the first to have."""
         if self.arch in (86, 89):
-            return 89 if any("fp8" in kind for kind in self.entry.signature.values()) else 80
+            return 89 if uses(self.entry, "fp8") else 80
         return self.arch
 
     @property
@@ -118,15 +118,35 @@ class Job:
         return self.module, entry.kernel.__name__, self.target, repr(parts)
 
 
+def entries(module: ModuleType, arch: int) -> list[Ahead]:
+    """What a file launches on chips of capability `arch`; after it, in fp16 what it launches in bf16 without fp8."""
+    own: list[Ahead] = module.ahead(arch)
+    return [*own, *(in_fp16(entry) for entry in own if uses(entry, "bf16") and not uses(entry, "fp8"))]
+
+
+def in_fp16(entry: Ahead) -> Ahead:
+    """The same launch with fp16 in place of bf16: tiles do not tell them apart."""
+    signature = {name: kind.replace("bf16", "fp16") for name, kind in entry.signature.items()}
+    return replace(entry, name=entry.name.replace("bf16", "fp16"), signature=signature)
+
+
+def uses(entry: Ahead, kind: str) -> bool:
+    """Whether a tensor of a launch is of this type."""
+    return any(kind in given for given in entry.signature.values())
+
+
 def jobs(archs: Iterable[int], every: bool) -> list[Job]:
-    """All launches; without `every` those of heads of 64, and of the row-wise kernels those for 90 alone."""
+    """All launches; without `every` those of heads of 64, of the row-wise kernels those for 90 alone, none in fp16."""
+
+    def usual(entry: Ahead, arch: int) -> bool:
+        return not uses(entry, "fp16") and entry.constexprs.get("DIM", 64 if arch == 90 else 0) == 64
+
     return [
-        job
+        Job(module.__name__, number, arch)
         for arch in archs
         for module in modules()
-        for number, entry in enumerate(module.ahead(arch))
-        if every or entry.constexprs.get("DIM", 64 if arch == 90 else 0) == 64
-        for job in [Job(module.__name__, number, arch)]
+        for number, entry in enumerate(entries(module, arch))
+        if every or usual(entry, arch)
     ]
 
 
@@ -154,7 +174,7 @@ def compiled(entry: Ahead, arch: int, target: int) -> Use:
 def min_tile(entry: Ahead) -> int:
     """The shorter side of the tile of a kernel that multiplies 16-bit matrices; 0 of any other kernel."""
     sizes = [entry.constexprs.get(side) for side in ("BLOCK_M", "BLOCK_N")]
-    small = any(kind in ("*bf16", "*fp16") for kind in entry.signature.values())
+    small = uses(entry, "bf16") or uses(entry, "fp16")
     return min(size for size in sizes if isinstance(size, int)) if small and None not in sizes else 0
 
 

@@ -1,7 +1,7 @@
 """Every launch of every kernel compiles for chips that are not there, fits them, and multiplies with their units.
 
 Compiled in processes of their own, since Triton's interpreter must not be on. By default heads of 64 on all chips and
-the row-wise kernels for 90; DNABERT_AHEAD=all takes every launch for every chip.
+the row-wise kernels for 90; DNABERT_AHEAD=all takes every launch for every chip, and in fp16 what runs in bf16.
 """
 
 from __future__ import annotations

@@ -239,7 +239,7 @@ def test_tiles(kernel: str, arch: int) -> None:
     """Powers of two that tensor cores take; lengths of one class share an entry, which is compiled ahead."""
     ahead = set(attention_entries(kernel, arch))
     for itemsize, dim, rows, keys, dropout in product(
-        (2, 4), (32, 64, 128), (1, 16, 17, 77, 500), (1, 32, 33, 500), (False, True)
+        (2, 4), (16, 32, 64, 128), (1, 16, 17, 77, 500), (1, 32, 33, 500), (False, True)
     ):
         if rows > keys:
             continue
@@ -251,4 +251,4 @@ def test_tiles(kernel: str, arch: int) -> None:
     assert attention_launch(kernel, arch, 2, 64, 129, 129, False) == attention_launch(
         kernel, arch, 2, 64, 512, 512, False
     )
-    assert len(ahead) < 64
+    assert len(ahead) <= 80
