@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from dnabert_fast.engine.model import Model, load
-from dnabert_fast.workflows import check, precision
+from dnabert_fast.workflows import check, gate, precision
 
 
 @dataclass(frozen=True)
 class Off(Model):
-    """A model whose logits are off by normal noise of this size."""
+    """A model whose logits are off by normal noise of this size, and which takes so long by the clock."""
 
     noise: float = 0.0
+    seconds: float = 1.0
 
     def logits(self, prepared: Any, tick: Any = None) -> Any:
         exact = super().logits(prepared, tick)
@@ -29,12 +30,18 @@ class Machine:
     """Precisions by name, fastest first, each with its noise; `loaded` are the precisions loaded since.
 
     Precisions of `spared` have none of it where they leave out that many layers; `loaded` has "int8-2" of such ones.
+    `check` measures the `speeds` given, against fp32: 2.0 where none is.
     """
 
     def __init__(
-        self, noise: dict[str, float], why_not: dict[str, str] | None = None, spared: dict[str, int] | None = None
+        self,
+        noise: dict[str, float],
+        why_not: dict[str, str] | None = None,
+        spared: dict[str, int] | None = None,
+        speeds: dict[str, float] | None = None,
     ) -> None:
         self.noise = noise
+        self.speeds = speeds or {}
         self.why_not = why_not or {}
         self.spared = spared or {}
         self.loaded: list[str] = []
@@ -59,7 +66,13 @@ class Machine:
             return exact
         given = {field.name: getattr(exact, field.name) for field in fields(Model)}
         enough = precision in self.spared and len(exceptions) >= self.spared[precision]
-        return Off(**given, noise=0.0 if enough else self.noise[precision])
+        noise = 0.0 if enough else self.noise[precision]
+        return Off(**given, noise=noise, seconds=1 / self.speeds.get(precision, 2.0) if precision != "fp32" else 1.0)
+
+
+def timed(model: Model, windows: Any, tick: Any = None) -> tuple[Any, float]:
+    """As `gate.timed`, by the clock of a machine."""
+    return gate.answer(model, windows, tick), model.seconds if isinstance(model, Off) else 1.0
 
 
 def machine_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Machine]:
@@ -70,6 +83,7 @@ def machine_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Machine]:
         for module in (precision, check):
             monkeypatch.setattr(module, "available", machine.available)
             monkeypatch.setattr(module, "load", machine.load)
+        monkeypatch.setattr(check, "timed", timed)
         return machine
 
     return put

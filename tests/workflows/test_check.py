@@ -16,6 +16,7 @@ import torch
 from oracle.machine import Machine
 
 from dnabert_fast import load
+from dnabert_fast.engine.fleet import Fleet
 from dnabert_fast.errors import DnabertError
 from dnabert_fast.nn.checkpoint import read_network, write_network
 from dnabert_fast.nn.config import PRESETS
@@ -341,6 +342,18 @@ def test_another_model_or_genome_is_refused(
 
 def test_a_file_that_is_not_one_of_scores(make_model: MakeModel, there: Path, tmp_path: Path) -> None:
     lines = there.read_text().splitlines(keepends=True)
+
+    def edited(name: str, value: str) -> bytes:
+        return "".join(f"# {name}={value}\n" if line.startswith(f"# {name}=") else line for line in lines).encode()
+
+    def snv(column: str, value: str) -> bytes:
+        """With another value of the first SNV in every precision."""
+        at = ["contig", "pos", "ref", "alt"].index(column)
+        first = lines[11].split("\t")[:4]
+        rows = [line.split("\t") for line in lines]
+        changed = [[*row[:at], value, *row[at + 1 :]] if row[:4] == first else row for row in rows]
+        return "".join("\t".join(row) for row in changed).encode()
+
     cases = [
         (b"", "is not a file that"),
         (b"chr20\t5\n", "is not a file that"),
@@ -349,7 +362,21 @@ def test_a_file_that_is_not_one_of_scores(make_model: MakeModel, there: Path, tm
         ("".join(lines[:10]).encode(), "holds no scores"),
         ("".join(lines)[:-40].encode(), r":131: \d columns where there should be 10"),
         ("".join(lines[:-1]).encode(), "other SNVs"),
-        ("".join(lines).replace("\tfp32\t", "\tfp32\tx", 1).encode(), "could not convert"),
+        ("".join(lines).replace("\tfp32\t", "\tfp32\tx", 1).encode(), r"bad\.tsv:\d+: x\S+ is not a number"),
+        (edited("window", "abc"), r"bad\.tsv:3: window=abc is not a number of bases"),
+        (edited("window", ""), r"bad\.tsv:3: window= is not"),
+        (edited("window", "99999999999"), r"bad\.tsv:3: window=99999999999 is longer than every contig of "),
+        (edited("window", "9" * 30), r"bad\.tsv:3: window=9{30} is not"),
+        (edited("labels", "[no"), r"bad\.tsv:5: labels=\[no is not a list of names"),
+        (edited("labels", "5"), r"bad\.tsv:5: labels=5 is not a list of names"),
+        (edited("labels", '["a", "b"]'), r"bad\.tsv:5: these labels are not the model's"),
+        (edited("labels", "[" * 100_000), r"bad\.tsv:5: labels=\[{60} is not"),
+        (edited("exceptions", '["int8"]'), r"bad\.tsv:10: exceptions=\S+ is not a list of layers for each precision"),
+        (snv("pos", "9" * 30), r"bad\.tsv:12: 9{30} is not a position"),
+        (snv("pos", "-5"), r"bad\.tsv:12: -5 is not a position"),
+        (snv("pos", "64444168"), r"bad\.tsv:12: chr20:64444168 lies outside the contig"),
+        (snv("ref", "AC"), r"bad\.tsv:12: AC is not a base"),
+        (snv("alt", "é"), r"bad\.tsv:12: é is not a base"),
     ]
     for content, message in cases:
         (tmp_path / "bad.tsv").write_bytes(content)
@@ -357,6 +384,41 @@ def test_a_file_that_is_not_one_of_scores(make_model: MakeModel, there: Path, tm
             check(str(make_model()), against=tmp_path / "bad.tsv")
     with pytest.raises(DnabertError, match=r"missing\.tsv: cannot be read"):
         check(str(make_model()), against=tmp_path / "missing.tsv")
+
+
+def test_scores_are_refused_before_the_work(make_model: MakeModel, machine: MakeMachine, tmp_path: Path) -> None:
+    made = machine({"int8": SMALL})
+    with pytest.raises(DnabertError, match="does not exist; make it first"):
+        check(str(make_model()), scores=tmp_path / "no" / "s.tsv")
+    assert made.loaded == []
+
+
+def test_one_snv_says_nothing(
+    make_model: MakeModel, machine: MakeMachine, own_cache: Path, make_vcf: MakeVcf, grch38: Path, chr20: bytes
+) -> None:
+    made = machine({"int8": LARGE, "bf16": math.inf})
+    facts = check(str(make_model()), count=1)
+    rows = by_name(facts)
+    assert (rows["int8"]["passed"], rows["bf16"]["passed"], rows["fp32"]["passed"]) == (None, False, True)
+    assert facts["failed"] == ["bf16"]
+    assert facts["notes"][0].startswith("no rule passes or fails int8: without two SNVs whose differences")
+    assert made.loaded == ["fp32", "reference", "int8", "bf16"]
+    # Nor do many that change the score by the same.
+    base = chr(chr20[999_999])
+    row = f"chr20 1000000 {base} {'A' if base != 'A' else 'C'}"
+    facts = check(str(make_model()), count=70, variants=make_vcf([row] * 70), genome=grch38, precision="int8")
+    assert (facts["snvs"], by_name(facts)["int8"]["passed"], facts["failed"]) == (70, None, [])
+    assert os.listdir(own_cache) == []
+
+
+def test_of_several_devices_the_first_is_checked(
+    make_model: MakeModel, monkeypatch: pytest.MonkeyPatch, machine: MakeMachine
+) -> None:
+    machine({"int8": SMALL})
+    monkeypatch.setattr(Fleet, "__init__", lambda *_: pytest.fail("one device does it"))
+    facts = check(str(make_model()), device="cpu,cpu", count=8)
+    assert facts["failed"] == []
+    assert facts["notes"][0] == "checked on cpu, the first of 2 devices"
 
 
 def test_what_cannot_be_checked(

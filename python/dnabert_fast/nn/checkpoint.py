@@ -21,7 +21,7 @@ from .network import Network
 from .vocabulary import check_vocabulary, tokenizer_json, vocabulary_text
 from .weights import PICKLE, SAFETENSORS, find_folder, read_json, read_tensors
 
-__all__ = ["network_hash", "read_network", "write_network"]
+__all__ = ["linear_layers", "network_hash", "read_network", "write_network"]
 
 
 @torch.inference_mode(False)  # the parameters must be fit for training wherever they are read
@@ -61,9 +61,13 @@ def read_network(
     return network.to(chosen.device).requires_grad_(True).eval()
 
 
+def linear_layers(config: NetworkConfig) -> set[str]:
+    """The names of an encoder's linear layers, which int8 and fp8 may leave alone."""
+    return {f"layers.{i}.{part}" for i in range(config.encoder.layers) for part in ("qkv", "out", "up", "down")}
+
+
 def _check_layers(exceptions: tuple[str, ...], config: NetworkConfig, folder: Path) -> None:
-    count = config.encoder.layers
-    known = {f"layers.{i}.{part}" for i in range(count) for part in ("qkv", "out", "up", "down")}
+    count, known = config.encoder.layers, linear_layers(config)
     for name in exceptions:
         if name not in known:
             raise CheckpointError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,13 @@ import numpy as np
 import torch
 
 from .. import __version__
+from ..engine.fleet import device_names
 from ..engine.meter import Meter
 from ..engine.model import Model, load
-from ..errors import BackendUnavailable, DnabertError
+from ..errors import BackendUnavailable, DnabertError, FormatError
+from ..io.atomic import writing
 from ..nn.backends import available
+from ..nn.config import NetworkConfig
 from ..seq.genome import Genome
 from ..seq.types import F32
 from .check_scores import KeptScores, read_scores, write_scores
@@ -65,12 +68,16 @@ def check(
     The SNVs are `count` (256) of `variants`, spread evenly, in windows of `genome`; by default of the embedded piece of
     GRCh38 and HG002's calls. fp32 passes where its logits are those of the reference backend up to 1e-5, a lower
     precision where Spearman's correlation and the share of equal signs of log-odds differences both reach 0.99. int8
-    and fp8 that fail are tried again with some layers left in a higher precision (see `layers.find_exceptions`).
+    and fp8 that fail are tried again with some layers left in a higher precision (see `layers.find_exceptions`). Of
+    several devices the first is checked.
     Verdicts are remembered, so that precision "auto" can go by them. `scores` keeps the scores in a file; `against`
     compares with such a file of another machine in place of the reference. Returns the facts, `failed` among them.
     """
     began = time.monotonic()
     check_outputs([variants, genome, against], {"--scores": scores, "--summary": summary})
+    if scores is not None:
+        with writing(scores):  # refused before the work and not after
+            pass
     if (variants is None) != (genome is None) and against is None:
         raise DnabertError("--variants and --genome go together: give both, or neither for the embedded ones")
     kept = None
@@ -78,6 +85,7 @@ def check(
         if any(given is not None for given in (variants, window, count)):
             raise DnabertError("--against takes SNVs and window from its file; leave out --variants, --window, --count")
         kept = read_scores(against)
+    several, device = device_names(device), device_names(device)[0]
     there = available(device)
     names = _names(precision, there)
     fp32 = load(model, device=device, precision="fp32", threads=threads)
@@ -91,7 +99,7 @@ def check(
         length = gate_window(config, window)
         sample = read_sample(variants or DEMO_VCF, genome or DEMO_GENOME, length, COUNT if count is None else count)
     else:
-        sample = _sample_of(kept, network, genome or DEMO_GENOME)
+        sample = _sample_of(kept, network, config, genome or DEMO_GENOME)
 
     runs = len(names) + (kept is None) + ("fp32" not in names)
     advance = progress(f"checking {', '.join(names)}", "windows", len(sample.windows) * runs)
@@ -111,13 +119,15 @@ def check(
             advance = progress(f"checking {name} with layers in {rest}", "windows", None)
             found[name] = _with_exceptions(name, model, fp32, sample, found, known, judge)
     rows = [found[name].row(found["fp32"].seconds) for name in names]
-    notes = _notes(scored, sample) + [
+    notes = [f"checked on {device}, the first of {len(several)} devices"] if len(several) > 1 else []
+    notes += _notes(scored, sample, [name for name in names if found[name].passed is None]) + [
         f"{name} leaves these layers in {rest}: {', '.join(found[name].exceptions)}"
         for name in names
         if found[name].exceptions
     ]
     if reference is not None and scored:
-        notes += _remembered(network, [found[name].verdict(here, len(sample)) for name in names], sample, class_name)
+        verdicts = [found[name].verdict(here, len(sample), found["fp32"].seconds) for name in names]
+        notes += _remembered(network, verdicts, sample, class_name)
     if scores is not None:
         tables = {} if reference is None else {_REFERENCE: reference}
         tables |= {name: found[name].values for name in found}
@@ -165,8 +175,9 @@ class _Found:
         taken = {"seconds": self.seconds, "speed": fp32_seconds / self.seconds}
         return {**named, **judged, **self.compared.facts(), **taken}
 
-    def verdict(self, device: str, snvs: int) -> Verdict:
-        return Verdict.of(self.name, device, self.compared, snvs, self.exceptions, self.rest)
+    def verdict(self, device: str, snvs: int, fp32_seconds: float) -> Verdict:
+        verdict = Verdict.of(self.name, device, self.compared, snvs, self.exceptions, self.rest)
+        return replace(verdict, speed=fp32_seconds / self.seconds)
 
 
 def _names(precision: str, there: Mapping[str, str | None]) -> list[str]:
@@ -220,7 +231,7 @@ def _with_exceptions(
     def rest_passes() -> bool:
         if rest in found:
             return bool(found[rest].passed)
-        return known[rest].passed if rest in known else bool(judge(rest).passed)
+        return bool(known[rest].passed if rest in known else judge(rest).passed)
 
     def passes(exceptions: tuple[str, ...]) -> bool:
         nonlocal tried
@@ -257,28 +268,42 @@ def _passed(name: str, base: str, compared: Comparison) -> bool | None:
     return compared.close if base == _REFERENCE else compared.within(2 * PARITY)
 
 
-def _sample_of(kept: KeptScores, network: str, genome: str | Path) -> Sample:
+def _sample_of(kept: KeptScores, network: str, config: NetworkConfig, genome: str | Path) -> Sample:
     """The SNVs of a file of scores; DnabertError where it is of another model or the genome gives other windows."""
     if kept.settings["network"] != network:
         raise DnabertError(f"{kept.path}: these are the scores of another model ({kept.settings['network'][:16]}...)")
+    if kept.labels != config.labels:
+        raise FormatError(f"{kept.labels_at}: these labels are not the model's; copy the file anew")
     with Genome.open(genome) as opened:
         rows = np.array([opened.row(name) for name in kept.contigs], np.int32)
         if (rows < 0).any():
             name = kept.contigs[int(np.flatnonzero(rows < 0)[0])]
             raise DnabertError(f"{kept.path}: contig {name} is not in {genome}; give --genome of the file's run")
-        window = int(kept.settings["window"])
-        sample = Sample.of(opened, rows, kept.position, kept.ref, kept.alt, window, {})
+        if kept.window > int(opened.lengths.max(initial=0)):
+            raise FormatError(f"{kept.window_at}: window={kept.window} is longer than every contig of {genome}")
+        outside = np.flatnonzero(kept.position > opened.lengths[rows])
+        if len(outside):
+            place = f"{kept.contigs[outside[0]]}:{kept.position[outside[0]]}"
+            raise FormatError(
+                f"{kept.at[outside[0]]}: {place} lies outside the contig; give --genome of the file's run"
+            )
+        sample = Sample.of(opened, rows, kept.position, kept.ref, kept.alt, kept.window, {})
     if sample.hash() != kept.settings["windows"]:
         raise DnabertError(f"{kept.path}: {genome} gives other windows than the file's run had; give the same genome")
     return sample
 
 
-def _notes(scored: bool, sample: Sample) -> list[str]:
+def _notes(scored: bool, sample: Sample, open_ones: list[str]) -> list[str]:
     notes = [f"SNVs left out, {reason}: {number:,}" for reason, number in sample.skipped.items()]
     if not scored:
         notes.append(
             "this model has no classification or regression head, so there are no scores: mean vectors are compared, "
             "and no rule passes or fails a lower precision"
+        )
+    elif open_ones:
+        notes.append(
+            f"no rule passes or fails {', '.join(open_ones)}: without two SNVs whose differences between REF and ALT "
+            "differ there is no rho"
         )
     return notes
 
@@ -289,5 +314,4 @@ def _remembered(network: str, verdicts: list[Verdict], sample: Sample, class_nam
         return (f"verdicts are not remembered: {len(sample)} SNVs are fewer than {_ENOUGH}",)
     if class_name is not None:
         return ("verdicts are not remembered: they are of one class",)
-    lower = [verdict for verdict in verdicts if verdict.precision != "fp32"]
-    return remember(network, lower) if lower else ()
+    return remember(network, [verdict for verdict in verdicts if verdict.precision != "fp32"])

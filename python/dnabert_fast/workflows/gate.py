@@ -227,6 +227,7 @@ class Comparison:
     delta: largest absolute difference of a logit (or value of a vector), scale: the reference's largest; calls: share
     of windows with the same likeliest class; scores: log-odds of the windows (or values), `sign` is that about even
     odds; changes: log2 odds(REF) - log2 odds(ALT) (for a regression ALT - REF). None where a model has no such thing.
+    `ordered`: whether any two of the reference's changes differ, so that there is an order to keep.
     """
 
     delta: float
@@ -234,6 +235,7 @@ class Comparison:
     calls: float | None
     scores: Agreement | None
     changes: Agreement | None
+    ordered: bool = True
 
     @property
     def close(self) -> bool:
@@ -246,8 +248,11 @@ class Comparison:
 
     @property
     def agrees(self) -> bool | None:
-        """Whether changes keep order and sign; None where there are no scores to tell by."""
-        if self.changes is None:
+        """Whether changes keep order and sign; None where there are no scores to tell by, or no order in them.
+
+        Where either has changes that are not finite, they do not.
+        """
+        if self.changes is None or (not self.ordered and not math.isnan(self.changes.largest)):
             return None
         return self.changes.spearman >= AGREEMENT and self.changes.sign >= AGREEMENT
 
@@ -275,7 +280,8 @@ def compare(config: NetworkConfig, reference: F32, found: F32, column: int | Non
         ours, theirs = (scores(config, table, columns) for table in (found, reference))
         changed = [change(config, table[:n], table[n:]) for table in (theirs, ours)]
     same = None if config.regression else float(np.mean(reference.argmax(axis=1) == found.argmax(axis=1)))
-    return Comparison(over_all.largest, scale, same, agreement(theirs, ours), agreement(*changed))
+    ordered = len(np.unique(changed[0])) > 1
+    return Comparison(over_all.largest, scale, same, agreement(theirs, ours), agreement(*changed), ordered)
 
 
 def score_columns(config: NetworkConfig, reference: F32, column: int | None) -> I64:

@@ -7,8 +7,9 @@ import json
 import os
 import platform
 import re
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,10 @@ from ..engine.model import Model, load
 from ..errors import BackendUnavailable, DnabertError
 from ..io.atomic import writing
 from ..nn.backends import available
+from ..nn.checkpoint import linear_layers
 from ..seq.types import F32
 from .gate import (
+    AGREEMENT,
     COUNT,
     DEMO_GENOME,
     DEMO_VCF,
@@ -62,12 +65,13 @@ _FEWEST = 48
 class Verdict:
     """What a check found of one precision; it holds for this network, device and these versions alone.
 
-    `exceptions` are linear layers that stay in the precision `rest`.
+    passed: None where there was nothing to judge by; `exceptions` are linear layers that stay in the precision `rest`;
+    speed: how many times as fast as fp32, where that was measured.
     """
 
     precision: str
     device: str
-    passed: bool
+    passed: bool | None
     date: str
     snvs: int
     spearman: float | None
@@ -76,6 +80,7 @@ class Verdict:
     torch: str = torch.__version__
     exceptions: tuple[str, ...] = ()
     rest: str = "bf16"
+    speed: float | None = None
 
     @staticmethod
     def of(
@@ -84,14 +89,15 @@ class Verdict:
         """The verdict on a comparison with fp32, of today."""
         facts, today = found.facts(), datetime.date.today().isoformat()
         spearman, sign = facts.get("spearman_changes"), facts.get("sign_changes")
-        judged = precision, device, bool(found.agrees), today, snvs, spearman, sign
+        judged = precision, device, found.agrees, today, snvs, spearman, sign
         return Verdict(*judged, exceptions=exceptions, rest=rest)
 
     def __str__(self) -> str:
         rho, sign = ("none" if value is None else _cut(value) for value in (self.spearman, self.sign))
-        word = "passed" if self.passed else "failed"
+        word = {True: "passed", False: "failed", None: "could not be judged in"}[self.passed]
         name = label(self.precision, self.exceptions, self.rest)
-        return f"{name} {word} the check of {self.date}: rho {rho}, sign {sign}"
+        speed = "" if self.speed is None else f", {self.speed:.2f} times as fast as fp32"
+        return f"{name} {word} the check of {self.date}: rho {rho}, sign {sign}{speed}"
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -142,13 +148,16 @@ def resolve_precision(
     network = loaded.hash()
     if precision != AUTO:
         return loaded, Choice(precision, "asked for", network)
-    faster = _faster(loaded.network.backend.device)  # `device` may name several, which are alike
+    devices = (loaded.network.backend.device,) if loaded.fleet is None else loaded.fleet.devices
+    faster = _faster(devices)
     if not faster:
-        return loaded, Choice("fp32", "fp32: this device has no faster precision", network)
+        where = "this device has" if len(set(devices)) == 1 else "these devices have"
+        return loaded, Choice("fp32", f"fp32: {where} no faster precision", network)
     if not has_scores(loaded.network.config):
         return loaded, Choice("fp32", "fp32: a model without scores gives nothing to judge a lower one by", network)
     here = device_name(loaded.network.backend.device)
-    known = recall(network, here)
+    layers = linear_layers(loaded.network.config)
+    known = {name: verdict for name, verdict in recall(network, here).items() if layers.issuperset(verdict.exceptions)}
     open_ones = [name for name in faster if name not in known]
     notes: tuple[str, ...] = ()
     first_passed = next((name for name in faster if name in known and known[name].passed), None)
@@ -159,40 +168,53 @@ def resolve_precision(
             why = "nobody knows whether a pipe repays a check" if expected is None else _TOO_FEW
             return loaded, Choice("fp32", f"fp32: {why}; `dnabert-fast check {model}` makes one once", network)
     elif open_ones:
-        made = _check(loaded, model, device, open_ones, known, progress)
+        made = _check(loaded, model, open_ones, known, progress)
         notes = remember(network, list(made.values()))
         known |= made
-    for name in faster:
-        if name in known and known[name].passed:
-            verdict = known[name]
-            options: dict[str, Any] = {"threads": torch.get_num_threads(), "strand": loaded.strand}
-            chosen = load(model, device=device, precision=name, exceptions=verdict.exceptions, **options)
-            return chosen, Choice(name, str(verdict), network, verdict.exceptions, notes)
+    verdict = _fastest([known[name] for name in faster if name in known and known[name].passed])
+    if verdict is not None:
+        options: dict[str, Any] = {"threads": torch.get_num_threads(), "strand": loaded.strand}
+        options |= {"precision": verdict.precision, "exceptions": verdict.exceptions}
+        chosen = load(model, device=device, **options)
+        return chosen, Choice(verdict.precision, str(verdict), network, verdict.exceptions, notes)
     told = "; ".join(str(known[name]) for name in faster if name in known)
     return loaded, Choice("fp32", f"fp32: {told}", network, notes=notes)
 
 
-def _faster(device: str) -> list[str]:
-    """Precisions of a device that are faster than fp32, fastest first."""
-    there = available(device)
-    if (why := there.get("fp32")) is not None:
-        raise BackendUnavailable(why)
-    return [name for name, why_not in there.items() if why_not is None and name != "fp32"]
+def _fastest(passed: Sequence[Verdict]) -> Verdict | None:
+    """The verdict to go by of those that passed, given fastest first as a rule; None where fp32 is as fast.
+
+    Speeds overrule that order where they were measured of both.
+    """
+    best: Verdict | None = None
+    for verdict in passed:
+        if best is None or (best.speed is not None and verdict.speed is not None and verdict.speed > best.speed):
+            best = verdict
+    return None if best is None or (best.speed is not None and best.speed <= 1) else best
+
+
+def _faster(devices: Sequence[str]) -> list[str]:
+    """Precisions that every one of the devices has and that are faster than fp32, fastest first (on the first)."""
+    every = [available(device) for device in dict.fromkeys(devices)]
+    for there in every:
+        if (why := there.get("fp32")) is not None:
+            raise BackendUnavailable(why)
+    return [name for name in every[0] if name != "fp32" and all(there[name] is None for there in every)]
 
 
 def _check(
     loaded: Model,
     model: str | Path,
-    device: str,
     names: Sequence[str],
     known: Mapping[str, Verdict],
     progress: Progress,
 ) -> dict[str, Verdict]:
     """Verdicts by precision, of `names` up to the first that passes, and of what it took to search for exceptions.
 
-    A precision ahead of that one which can leave layers out is tried so too; `known` is remembered of others.
+    A precision ahead of that one which can leave layers out is tried so too; `known` is remembered of others. Of
+    several devices the first does it, in this process.
     """
-    fp32 = loaded.with_strand("+")
+    fp32 = replace(loaded.with_strand("+"), fleet=None)
     sample, at = _sample_of(fp32), fp32.network.backend.device
     here, there = device_name(at), available(at)
     windows, rest = sample.windows, rest_of(there)
@@ -206,20 +228,20 @@ def _check(
 
     def judge(name: str, exceptions: tuple[str, ...] = ()) -> Verdict:
         threads = torch.get_num_threads()
-        lower = load(model, device=device, precision=name, exceptions=exceptions, threads=threads)
+        lower = load(model, device=at, precision=name, exceptions=exceptions, threads=threads)
         found = compare(lower.network.config, reference, read(lower))
         return Verdict.of(name, here, found, len(sample), exceptions, rest)
 
     def rest_passes() -> bool:
         if rest != "fp32" and rest not in made and rest not in known:
             made[rest] = judge(rest)
-        return rest == "fp32" or (made.get(rest) or known[rest]).passed
+        return rest == "fp32" or bool((made.get(rest) or known[rest]).passed)
 
     def passes(name: str, exceptions: tuple[str, ...]) -> bool:
         verdict = judge(name, exceptions)
         if verdict.passed:
             made[name] = verdict
-        return verdict.passed
+        return bool(verdict.passed)
 
     reference = read(fp32)
     made: dict[str, Verdict] = {}
@@ -227,7 +249,7 @@ def _check(
         made[name] = judge(name)
         if made[name].passed:
             break
-    for name in [name for name in made if name in LOW and not made[name].passed]:
+    for name in [name for name in made if name in LOW and made[name].passed is False]:
         advance = progress(f"checking {name} with layers in {rest}", "windows", None)
         if find_exceptions(model, fp32, windows, rest_passes, partial(passes, name)):
             break
@@ -264,7 +286,13 @@ def recall(network: str, device: str) -> dict[str, Verdict]:
 
 
 def remember(network: str, verdicts: Sequence[Verdict]) -> tuple[str, ...]:
-    """Keep verdicts beside those of other devices and versions; a cache that cannot be written gives a note."""
+    """Keep verdicts that say something beside those of other devices and versions.
+
+    A cache that cannot be written gives a note.
+    """
+    verdicts = [verdict for verdict in verdicts if verdict.passed is not None]
+    if not verdicts:
+        return ()
     path = _file_of(network)
     if path is None:
         return ("the check is not remembered: there is no cache folder",)
@@ -285,9 +313,37 @@ def _read(path: Path | None) -> list[Verdict]:
         return []
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["verdicts"]
-        return [Verdict(**row | {"exceptions": tuple(row["exceptions"])}) for row in rows]
-    except (OSError, ValueError, KeyError, TypeError):
+        return [verdict for row in rows if (verdict := _verdict(row)) is not None]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
+
+
+def _verdict(row: object) -> Verdict | None:
+    """What an entry of a file says; None for one that no check wrote."""
+    names = {field.name for field in fields(Verdict)}
+    if not isinstance(row, dict) or not names - {"speed"} <= set(row) <= names:
+        return None
+    words = [row[name] for name in ("precision", "device", "date", "dnabert_fast", "torch", "rest")]
+    layers, speed = row["exceptions"], row.get("speed")
+    fits = (
+        all(isinstance(word, str) for word in words),
+        isinstance(row["passed"], bool) and type(row["snvs"]) is int,
+        all(_is_number(row[name], -1, 1) for name in ("spearman", "sign")),
+        isinstance(layers, list) and all(isinstance(name, str) for name in layers),
+        not layers or row["precision"] in LOW,
+        _is_number(speed, 0, sys.float_info.max) and speed != 0,
+    )
+    if not all(fits):
+        return None
+    verdict = Verdict(**row | {"exceptions": tuple(layers)})
+    # Who edits the word is not believed against the numbers.
+    reached = all(number is not None and number >= AGREEMENT for number in (verdict.spearman, verdict.sign))
+    return verdict if verdict.passed == reached else None
+
+
+def _is_number(found: object, least: float, most: float) -> bool:
+    """Whether this is no number at all (None) or one between two; NaN is neither."""
+    return found is None or (type(found) in (int, float) and least <= found <= most)  # type: ignore[operator]
 
 
 def _file_of(network: str) -> Path | None:
