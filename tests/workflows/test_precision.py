@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from oracle.machine import Machine
 
+from dnabert_fast.engine.fleet import Fleet
 from dnabert_fast.errors import BackendUnavailable
 from dnabert_fast.workflows import precision, variants
+from dnabert_fast.workflows.check import check
 from dnabert_fast.workflows.precision import Choice, load_first, resolve_precision
 from dnabert_fast.workflows.scan import scan
 from dnabert_fast.workflows.sequences import embed, predict
@@ -233,6 +235,87 @@ def test_a_broken_memory_is_no_memory(
     assert [kept["precision"] for kept in records(own_cache)] == ["int8"]
 
 
+EDITED: list[dict[str, Any]] = [
+    {"passed": "no"},
+    {"passed": 1},
+    {"spearman": math.nan},
+    {"spearman": "0.999"},
+    {"spearman": 0.5},
+    {"sign": None},
+    {"sign": 10**400},
+    {"sign": "left out"},
+    {"precision": ["int8"]},
+    {"snvs": 64.0},
+    {"exceptions": "layers.0.up"},
+    {"exceptions": ["layers.9.up"]},
+    {"rest": None},
+    {"speed": 0},
+    {"speed": "fast"},
+    {"other": 1},
+]
+
+
+def test_an_edited_verdict_is_not_believed(machine: MakeMachine, auto: Callable[..., Choice], own_cache: Path) -> None:
+    machine({"bf16": SMALL, "int8": SMALL})
+    auto()
+    machine({"int8": SMALL, "bf16": SMALL})
+    (file,) = (own_cache / "dnabert_fast" / "checks").iterdir()
+    content = json.loads(file.read_text())
+    (bf16,) = content["verdicts"]
+    int8 = {**bf16, "precision": "int8", "exceptions": ["layers.0.up"], "speed": 2.5}
+
+    def taken(entry: dict[str, Any]) -> str:
+        file.write_text(json.dumps({"verdicts": [entry, 3, bf16]}))
+        return auto(expected=1).precision
+
+    assert taken(int8) == "int8"
+    for edited in EDITED:
+        entry = {name: value for name, value in (int8 | edited).items() if value != "left out"}
+        assert taken(entry) == "bf16", edited
+
+
+def test_measured_speeds_overrule_the_order(
+    machine: MakeMachine, auto: Callable[..., Choice], make_model: MakeModel, own_cache: Path
+) -> None:
+    machine({"int8": SMALL, "bf16": SMALL}, speeds={"int8": 1.25, "bf16": 1.5})
+    check(str(make_model()), count=64)
+    choice = auto()
+    assert choice.precision == "bf16"
+    assert choice.reason.endswith(", 1.50 times as fast as fp32")
+    machine({"int8": SMALL, "bf16": SMALL}, speeds={"int8": 0.5, "bf16": 0.75})
+    check(str(make_model()), count=64)
+    assert auto().precision == "fp32"
+    # A file of an earlier version, or one of a check in passing, has no speeds.
+    (file,) = (own_cache / "dnabert_fast" / "checks").iterdir()
+    content = json.loads(file.read_text())
+    del content["verdicts"][0]["speed"]
+    file.write_text(json.dumps(content))
+    assert auto().precision == "int8"
+
+
+def test_a_precision_that_one_device_lacks_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {
+        "cuda:0": {"fp8": None, "fp16": None, "bf16": None, "fp32": None, "int8": "int8 runs on processors"},
+        "cuda:1": {"fp8": "too old", "fp16": None, "bf16": None, "fp32": None, "int8": "int8 runs on processors"},
+        "cpu": {"int8": None, "bf16": None, "fp32": None, "fp16": "fp16 runs on GPUs", "fp8": "fp8 runs on GPUs"},
+    }
+    monkeypatch.setattr(precision, "available", there.__getitem__)
+    assert precision._faster(["cuda:0"]) == ["fp8", "fp16", "bf16"]
+    assert precision._faster(["cuda:0", "cuda:1"]) == ["fp16", "bf16"]
+    assert precision._faster(["cpu", "cuda:0"]) == ["bf16"]
+
+
+def test_several_devices_are_judged_by_the_first_alone(
+    machine: MakeMachine, auto: Callable[..., Choice], monkeypatch: pytest.MonkeyPatch, make_model: MakeModel
+) -> None:
+    machine({"int8": SMALL})
+    model = make_model()
+    loaded = load_first(model, "auto", device="cpu,cpu", threads=1)
+    monkeypatch.setattr(Fleet, "ask", lambda *_: pytest.fail("one device does it"))
+    used, choice = resolve_precision(loaded, model, "auto", device="cpu,cpu", expected=1e6)
+    assert (choice.precision, used.fleet is not None) == ("int8", True)
+
+
 def test_a_cache_that_cannot_be_written(
     machine: MakeMachine, auto: Callable[..., Choice], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,9 +339,10 @@ def test_variants_take_auto_and_say_what_came_of_it(
 ) -> None:
     machine({"int8": SMALL})
 
-    def run() -> dict[str, Any]:
+    def run(model: Path | None = None) -> dict[str, Any]:
+        folder = str(model or make_model())
         facts = variants.variants(
-            real_grch38, grch38, model=str(make_model()), output=tmp_path / "out.vcf", window=60, overwrite=True
+            real_grch38, grch38, model=folder, output=tmp_path / "out.vcf", window=60, overwrite=True
         )
         assert f" precision={facts['precision']}" in (tmp_path / "out.vcf").read_text()
         assert "auto" not in (tmp_path / "out.vcf").read_text()
@@ -272,6 +356,14 @@ def test_variants_take_auto_and_say_what_came_of_it(
     )  # from here on it is known
     facts = run()
     assert (facts["precision"], facts["precision_reason"][:27]) == ("int8", "int8 passed the check of 20")
+    assert "precision_exceptions" not in (tmp_path / "out.vcf").read_text()
+    machine({"int8": LARGE, "bf16": SMALL}, spared={"int8": 2})
+    other = make_model(seed=1)
+    resolve_precision(load_first(other, "auto", device="auto", threads=1), other, "auto", expected=1e6)
+    facts = run(other)
+    assert len(facts["precision_exceptions"]) == 2
+    told = f" precision=int8 precision_exceptions={','.join(facts['precision_exceptions'])}\n"
+    assert told in (tmp_path / "out.vcf").read_text()
 
 
 def test_scans_and_sequences_take_auto_when_asked(

@@ -144,6 +144,7 @@ def _settings(
         "ref_mismatch": options.ref_mismatch,
         "alias": aliases.hash(),
         "precision": choice.precision,
+        "precision_exceptions": ",".join(choice.exceptions) or None,
     }
 
 
