@@ -163,7 +163,7 @@ class Pretraining:
         loss, right, tokens = self.group.total(found.loss, found.right, found.tokens)
         if not tokens:
             raise DnabertError("nothing is masked in the samples held out for evaluation; hold out longer regions")
-        return {"loss": loss / tokens, "accuracy": right / tokens, "perplexity": math.exp(loss / tokens)}
+        return {"loss": loss / tokens, "accuracy": right / tokens, "perplexity": math.exp(min(loss / tokens, 700.0))}
 
     def _evaluation(self, schedule: Schedule) -> Event:
         return {"event": "evaluation", "step": self.step, **self.evaluate(schedule)}

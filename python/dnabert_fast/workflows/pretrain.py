@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -13,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ..errors import DnabertError, FormatError
+from ..errors import DnabertError
 from ..io.atomic import writing
 from ..nn.backends import Backend, choose
 from ..nn.checkpoint import network_hash, read_network, write_network
@@ -29,6 +28,7 @@ from ..train.recipes import PretrainRecipe, check_positive, customised
 from ..train.stopping import stopping
 from .pretrain_run import about_run, check_same_run, chosen_places
 from .progress import Progress, silent
+from .training import made_folder
 
 __all__ = ["pretrain"]
 
@@ -107,7 +107,7 @@ def pretrain(
     if threads is not None:
         torch.set_num_threads(threads)
     backend = _backend(device_here(device), precision)
-    folder = _folder(output)
+    folder = made_folder(output)
     with ExitStack() as stack:
         group = stack.enter_context(joined(backend.device))
         base = _starting_network(model, recipe, backend, seed)
@@ -253,15 +253,3 @@ def _take_up(
     if changed:
         notes.append(f"{', '.join(changed)}: the steps that follow are like, not equal to, those of a run unstopped")
     return notes
-
-
-def _folder(output: str | Path) -> Path:
-    """The output folder, made now, so that a place that cannot be written is known before days of training."""
-    folder = Path(output)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as wrong:
-        raise FormatError(f"{output}: the folder cannot be made: {wrong.strerror}") from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise FormatError(f"{output}: this folder cannot be written; choose another")
-    return folder
