@@ -24,7 +24,7 @@ def test_it_shows_metrics_with_intervals_and_where_the_report_is(cli: Cli, model
     code, stdout, err = cli("evaluate", table, "-m", f"ours={model}", "-o", out / "r", "--resamples", 20)
     assert (code, stdout) == (0, "")
     found = json.loads((out / "r" / "metrics.json").read_text())["predictors"]["ours"]["metrics"]["auroc"]
-    assert f"{found['value']:.4f}  ({found['low']:.4f} – {found['high']:.4f})" in err
+    assert f"{found['value']:.4f}  ({found['low']:.4f} to {found['high']:.4f})" in err
     assert "ours: 16 rows of table.csv" in err
     assert f"{out / 'r'}/report.html" in err
     assert cli("evaluate", table, "-m", model, "-o", out / "q", "--resamples", 20, "-q") == (0, "", "")

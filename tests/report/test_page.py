@@ -113,10 +113,16 @@ def test_tables_keep_their_cells(rows: list[tuple[str, str]]) -> None:
 
 
 def test_the_same_blocks_in_both() -> None:
-    blocks = [Heading("Metrics"), Table(("", "MCC"), (("demo", "0.5"),)), Picture("<svg ></svg>", "x.png", "a curve")]
+    blocks = [
+        Heading("Metrics"),
+        Table(("", "MCC"), (("demo", "0.5\n(0.4 to 0.6)"),)),
+        Picture("<svg ></svg>", "x.png", "a curve"),
+    ]
     html, text = to_html("Title", "lead", blocks), to_markdown("Title", "lead", blocks, footer="end")
     assert text == (
-        "# Title\n\nlead\n\n## Metrics\n\n|  | MCC |\n| --- | ---: |\n| demo | 0.5 |\n\n![a curve](x.png)\n\nend\n"
+        "# Title\n\nlead\n\n## Metrics\n\n|  | MCC |\n| --- | ---: |\n| demo | 0.5 (0.4 to 0.6) |\n\n"
+        "![a curve](x.png)\n\nend\n"
     )
     words = [word.strip() for word in read(html).text if word.strip()]
-    assert words[-5:] == ["Metrics", "MCC", "demo", "0.5", "a curve"]
+    assert "0.5<br><small>(0.4 to 0.6)</small>" in html
+    assert words[-6:] == ["Metrics", "MCC", "demo", "0.5", "(0.4 to 0.6)", "a curve"]

@@ -94,7 +94,7 @@ def _shown(value: dict[str, float | None]) -> str:
     middle, low, high = (value[key] for key in ("value", "low", "high"))
     if middle is None:
         return "–"
-    return f"{middle:.4f}" + ("" if low is None or high is None else f"  ({low:.4f} – {high:.4f})")
+    return f"{middle:.4f}" + ("" if low is None or high is None else f"  ({low:.4f} to {high:.4f})")
 
 
 def _show_results(facts: dict[str, Any], quiet: bool) -> None:

@@ -36,11 +36,15 @@ class Notes:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text under the names of columns; the first column names the rows, the others are set to the right."""
+    """Cells as text under the names of columns; what stands after a line's end in a cell is set small below it.
+
+    The first `left` columns are set to the left, the others to the right.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
+    left: int = 1
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ table {{ margin: .8rem 0; border-collapse: collapse; font-size: .87rem; font-var
 caption {{ padding: 0 0 .4rem; color: {GREY}; text-align: left; }}
 th, td {{ padding: .3rem .75rem; border-bottom: 1px solid {LIGHT}; text-align: right; white-space: nowrap; }}
 th {{ border-bottom: 1.5px solid {INK}; font-weight: 600; vertical-align: bottom; }}
-th:first-child, td:first-child {{ padding-left: 0; text-align: left; }}
+th:first-child, td:first-child {{ padding-left: 0; }}
+th.l, td.l {{ text-align: left; }}
 tbody tr:hover {{ background: #FAFAFA; }}
 small {{ color: {GREY}; }}
 figure {{ margin: 1rem 0; }}
@@ -112,11 +117,20 @@ def _html(block: Block, number: int) -> str:
         drawing = _inline(block.svg, f"f{number}-", block.caption)
         return f"<figure>\n{drawing}\n<figcaption>{escape(block.caption)}</figcaption>\n</figure>"
     caption = f"<caption>{escape(block.caption)}</caption>" if block.caption else ""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in block.columns)
-    rows = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in block.rows)
+    side = [' class="l"' if i < block.left else "" for i in range(len(block.columns))]
+    head = "".join(f'<th scope="col"{at}>{escape(name)}</th>' for at, name in zip(side, block.columns, strict=True))
+    lines = [
+        "".join(f"<td{at}>{_small_below(cell)}</td>" for at, cell in zip(side, row, strict=True)) for row in block.rows
+    ]
+    rows = "\n".join(f"<tr>{line}</tr>" for line in lines)
     return (
         f'<div class="wide"><table>{caption}\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>'
     )
+
+
+def _small_below(cell: str) -> str:
+    first, _, rest = cell.partition("\n")
+    return escape(first) + (f"<br><small>{escape(rest)}</small>" if rest else "")
 
 
 def _inline(svg: str, prefix: str, caption: str) -> str:
@@ -136,7 +150,8 @@ def _markdown(block: Block) -> str:
         return "\n".join(f"* {_plain(line)}" for line in block.lines)
     if isinstance(block, Picture):
         return f"![{_plain(block.caption)}]({block.file})"
-    lines = [block.columns, tuple("---" if i == 0 else "---:" for i in range(len(block.columns))), *block.rows]
+    under = tuple("---" if i < block.left else "---:" for i in range(len(block.columns)))
+    lines = [block.columns, under, *block.rows]
     cells = [[cell if number == 1 else _cell(cell) for cell in line] for number, line in enumerate(lines)]
     table = "\n".join(f"| {' | '.join(line)} |" for line in cells)
     return f"{_plain(block.caption)}\n\n{table}" if block.caption else table

@@ -146,6 +146,10 @@ def _check_names(
         raise DnabertError(f"--ensemble is the mean of several models, and {len(named)} is given")
     if calibrate is not None and not named:
         raise DnabertError("--calibrate fits the temperature of models; give --model DIR")
+    # Looked at before the first of several is written.
+    foreign = None if calibrate is None else next((path for _, path in named if not Path(path).is_dir()), None)
+    if foreign is not None:
+        raise DnabertError(f"--calibrate writes into the model's folder, and {foreign} is none; copy the model first")
     names = [name for name, _ in (*named, *files)] + (["ensemble"] if together else [])
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

@@ -108,7 +108,7 @@ def _metrics(found: Judgement) -> Table:
 
 
 def _with_interval(value: Estimate) -> str:
-    interval = "" if np.isnan(value.low) else f" ({number(value.low, 3)}–{number(value.high, 3)})"
+    interval = "" if np.isnan(value.low) else f"\n({number(value.low, 3)} to {number(value.high, 3)})"
     return f"{number(value.value, 3)}{interval}"
 
 
@@ -184,4 +184,4 @@ def _sources(facts: Mapping[str, Any]) -> Table:
             rows.append((name, what, ""))
         else:
             rows.append((name, f"scores by name of {about['file']}", ""))
-    return Table(("", "what", "hash"), tuple(rows))
+    return Table(("", "what", "hash"), tuple(rows), left=3)

@@ -174,14 +174,12 @@ def calibrate(
 ) -> tuple[dict[str, Any], list[str]]:
     """Fit a model's temperature on a labelled table, give it to the model, and write it into its folder.
 
-    Returns the facts of it and notes. Raises DnabertError where the folder is not one of the user's own, for a
-    regression, and for labels that the model has no class for.
+    Returns the facts of it and notes. Raises DnabertError for a regression, and for labels that the model has no class
+    for.
     """
     config = model.network.config
     if config.regression:
         raise DnabertError(f"--calibrate: {name} is a regression, which has no probabilities")
-    if not Path(folder).is_dir():
-        raise DnabertError(f"--calibrate writes into the model's folder, and {folder} is none; copy the model first")
     table = read_labelled(dev, model.k, classes=model.labels)
     if int(table.labels.max()) >= len(model.labels):
         raise DnabertError(f"{dev}: label {table.labels.max()}, but {name} has {len(model.labels)} classes")
