@@ -96,11 +96,11 @@ Against: TypeAlias = Annotated[Path | None, _file("Compare with --scores of anot
 
 # Training
 Train: TypeAlias = Annotated[
-    str | None,
+    str,
     _file("Training set: csv/tsv with columns sequence,label (pairs: sequence2 too), FASTA, BED, or a FASTA a class.",
           "FILE[,FILE...]"),
 ]  # fmt: skip
-Dev: TypeAlias = Annotated[str | None, _file("Development set: the best step is chosen on it.", "FILE[,FILE...]")]
+Dev: TypeAlias = Annotated[str, _file("Development set: the best step is chosen on it.", "FILE[,FILE...]")]
 Test: TypeAlias = Annotated[str | None, _file("Held-out set, judged once at the end.", "FILE[,FILE...]")]
 Labels: TypeAlias = Annotated[
     Path | None, _file("Lines of name and label for FASTA; default: label= in its headers.", "FILE")
@@ -144,10 +144,16 @@ StartKmer: TypeAlias = Annotated[
     int | None, _option("--kmer", "-k", help="Length of the k-mers: that of --network, and checked of --model.")
 ]
 Pretrained: TypeAlias = Annotated[
+    str | None, _file("Pre-trained folder or hub name to start from.", "DIR", "--model", "-m")
+]
+Network: TypeAlias = Annotated[
+    str | None, _option(help="Start from random weights of this shape, e.g. tiny or dnabert-6.")
+]
+PretrainedModels: TypeAlias = Annotated[
     list[str] | None,
     _file("Pre-trained folder or hub name to start from; with --sets repeatable.", "[NAME=]DIR", "--model", "-m"),
 ]
-Network: TypeAlias = Annotated[
+Networks: TypeAlias = Annotated[
     list[str] | None,
     _file("Start from random weights of this shape: tiny, dnabert-6 ..., or a folder's; with --sets repeatable.",
           "[NAME=]SHAPE|DIR"),
@@ -157,6 +163,14 @@ Baselines: TypeAlias = Annotated[
     _file("Train cnn, cnn-lstm or cnn-gru over one-hot bases in place of DNABERT; with --sets repeatable.", "NAME",
           "--baseline"),
 ]  # fmt: skip
+TrainOrSets: TypeAlias = Annotated[
+    str | None,
+    _file("Training set: csv/tsv with columns sequence,label (pairs: sequence2 too), FASTA, BED, or a FASTA a class.",
+          "FILE[,FILE...]", "--train"),
+]  # fmt: skip
+DevOrSets: TypeAlias = Annotated[
+    str | None, _file("Development set: the best step is chosen on it.", "FILE[,FILE...]", "--dev")
+]
 Sets: TypeAlias = Annotated[
     Path | None,
     _file("Train on many sets: a table of name, train, dev, test (and flags of each), or a folder of their folders.",

@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..errors import DnabertError
 from . import options as o
+from .battery import one_start, run_battery
 from .screen import dim, note, show_counts, shown_progress
 
 __all__ = ["finetune"]
 
 
 def finetune(
-    train: o.Train,
-    dev: o.Dev,
     output: o.Folder,
+    train: o.TrainOrSets = None,
+    dev: o.DevOrSets = None,
     test: o.Test = None,
     labels: o.Labels = None,
     genome: o.TrainGenome = None,
     task: o.LabelTask = "auto",
     classes: o.Classes = None,
     preset: o.Preset = "general",
-    model: o.Pretrained = None,
-    network: o.Network = None,
+    model: o.PretrainedModels = None,
+    network: o.Networks = None,
+    baseline: o.Baselines = None,
     kmer: o.StartKmer = None,
     head: o.Head = None,
     window: o.Window = None,
@@ -44,13 +47,69 @@ def finetune(
     freeze_encoder: o.FreezeEncoder = None,
     seed: o.Seed = 42,
     seeds: o.Seeds = 1,
+    max_train: o.MaxTrain = None,
+    sets: o.Sets = None,
+    rate: o.Rates = None,
+    keep: o.Keep = "models",
     precision: o.TrainedPrecision = "auto",
     device: o.Device = "auto",
     threads: o.Threads = None,
     quiet: o.Quiet = False,
 ) -> None:
-    """Train a classifier, a regression or a labeller of bases and write it as a model folder."""
-    from ..workflows.finetune import finetune as work
+    """Train a classifier, a regression or a labeller of bases and write it as a model folder; or many on many sets."""
+    flags: dict[str, Any] = {
+        "labels": labels,
+        "genome": genome,
+        "task": task,
+        "classes": None if classes is None else tuple(classes.split(",")),
+        "preset": preset,
+        "kmer": kmer,
+        "head": head,
+        "window": window,
+        "anchor": anchor,
+        "learning_rate": learning_rate,
+        "learning_rates": () if learning_rates is None else learning_rates.split(","),
+        "epochs": epochs,
+        "batch": batch,
+        "warm_up": warm_up,
+        "weight_decay": weight_decay,
+        "dropout": dropout,
+        "class_weights": class_weights,
+        "reverse_complement": reverse_complement,
+        "shift": shift,
+        "evaluations": evaluations,
+        "patience": patience,
+        "lora": lora,
+        "lora_alpha": lora_alpha,
+        "freeze_encoder": freeze_encoder,
+        "seed": seed,
+        "seeds": seeds,
+        "max_train": max_train,
+        "precision": precision,
+        "device": device,
+        "threads": threads,
+    }
+    if sets is not None:
+        alone = {"--train": train, "--dev": dev, "--test": test}
+        run_battery(sets, output, model or (), network or (), baseline or (), rate or (), keep, alone, flags, quiet)
+        return
+    if train is None or dev is None:
+        raise DnabertError("give --train and --dev, or --sets for many sets")
+    if rate or keep != "models":
+        raise DnabertError(f"--{'rate' if rate else 'keep'} belongs to --sets")
+    start = one_start(model, network, baseline)
+    _train_one({"train": train, "dev": dev, "test": test, "output": output}, start, flags, quiet)
+
+
+def _train_one(files: Mapping[str, Any], start: Mapping[str, Any], flags: dict[str, Any], quiet: bool) -> None:
+    """Train one model, or one baseline, on one set."""
+    if "baseline" in start:
+        from ..workflows.baseline import train_baseline as work
+
+        if flags.pop("seeds") > 1:
+            raise DnabertError("--seeds trains several baselines with --sets alone")
+    else:
+        from ..workflows.finetune import finetune as work
 
     def report(event: Mapping[str, object]) -> None:
         if event["event"] == "evaluation" and not quiet:
@@ -58,45 +117,7 @@ def finetune(
             dim(f"step {event.get('step', '')}  {shown}")
 
     with shown_progress(quiet) as progress:
-        facts = work(
-            train=train,
-            dev=dev,
-            output=output,
-            test=test,
-            labels=labels,
-            genome=genome,
-            task=task,
-            classes=None if classes is None else tuple(classes.split(",")),
-            preset=preset,
-            model=model,
-            network=network,
-            kmer=kmer,
-            head=head,
-            window=window,
-            anchor=anchor,
-            learning_rate=learning_rate,
-            learning_rates=() if learning_rates is None else learning_rates.split(","),
-            epochs=epochs,
-            batch=batch,
-            warm_up=warm_up,
-            weight_decay=weight_decay,
-            dropout=dropout,
-            class_weights=class_weights,
-            reverse_complement=reverse_complement,
-            shift=shift,
-            evaluations=evaluations,
-            patience=patience,
-            lora=lora,
-            lora_alpha=lora_alpha,
-            freeze_encoder=freeze_encoder,
-            seed=seed,
-            seeds=seeds,
-            precision=precision,
-            device=device,
-            threads=threads,
-            progress=progress,
-            report=report,
-        )
+        facts = work(**files, **start, **flags, progress=progress, report=report)
     if not quiet:
         _show(facts)
 

@@ -73,7 +73,7 @@ def _panel(axes: Axes, name: str, models: Sequence[str], values: NDArray[np.floa
     axes.set_title(name)
 
 
-def _beside(n: int) -> NDArray[np.float64]:
+def _beside(n: int) -> NDArray[np.floating]:
     """How far to the side the dots of n sets stand, the same for every model: golden steps, so that none coincide."""
-    steps: NDArray[np.float64] = np.arange(n) * 0.6180339887 % 1
+    steps = np.arange(n) * 0.6180339887 % 1
     return (steps - 0.5) * 0.3

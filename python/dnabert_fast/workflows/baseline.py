@@ -70,7 +70,7 @@ def train_baseline(
     """
     began = time.monotonic()
     for name in NETWORK_ONLY:
-        if given.pop(name, None) not in (None, False, ()):
+        if given.pop(name, None) not in (None, False, (), "auto"):
             raise DnabertError(f"--{name.replace('_', '-')} is about DNABERT's network; leave it out with --baseline")
     check_positive({name: value for name, value in (("max-train", max_train),) if value is not None})
     rate = BASELINE_RATE if learning_rate is None else learning_rate
