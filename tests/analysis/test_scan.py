@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 import dnabert_fast.analysis.scan as analysis
 from dnabert_fast import DnabertError, Genome, Model
 from dnabert_fast.analysis.scan import CallMerger, ScanSummary, ScanUnit, plan_scan, scan
-from dnabert_fast.seq.plan import Stretch
+from dnabert_fast.seq.batch import PIECE
+from dnabert_fast.seq.plan import Stretch, tile
 from dnabert_fast.seq.variants import Regions
 
 
@@ -168,3 +171,30 @@ def test_windows_of_too_many_unknown_bases_are_left_out(model: Model, piece: Gen
     assert units[1].start.tolist() == (of_n if max_n == 1 else [])
     assert summary.windows == len(kept) + len(units[1].start)
     assert summary.left_out_n == 297 + 17 - summary.windows
+
+
+@pytest.mark.parametrize(
+    ("window", "stride", "owned"),
+    [
+        (101, 1, 8192),
+        (10_000, 100, 8192),
+        (100_000, 100, 4369),
+        (300_000, 100, 2999),
+        (300_000, 50, 1131),
+        (40, 50, 8192),
+    ],
+)
+def test_long_windows_make_short_units(window: int, stride: int, owned: int) -> None:
+    assert analysis._unit_windows(window, stride) == owned
+
+
+def test_windows_that_overlap_too_much_are_refused() -> None:
+    genome = cast(Genome, SimpleNamespace(names=["c"], lengths=np.array([3_000_000])))
+    with pytest.raises(DnabertError, match=r"windows of 300,000 bases at every 1 overlap too much: .*larger --stride"):
+        plan_scan(genome, 300_000, 1, None, ScanSummary())
+    for window, stride in ((300_000, 100), (299_000, 50)):
+        for stretch in plan_scan(genome, window, stride, None, ScanSummary()):
+            pieces = window // PIECE + 1
+            assert len(tile(stretch, window, stride, halo=True)) * (window + 2 * pieces) < 2**31
+    few = cast(Genome, SimpleNamespace(names=["c"], lengths=np.array([300_009])))
+    assert len(plan_scan(few, 300_000, 1, None, ScanSummary())) > 0

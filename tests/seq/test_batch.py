@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnabert_fast.errors import DnabertError
-from dnabert_fast.seq.batch import Windows, cut, tokenize
+from dnabert_fast.seq.batch import Windows, cut, spans, tokenize, tokenize_spans
 from dnabert_fast.seq.vocab import Vocabulary
 
 texts = st.lists(st.text(alphabet="ACGTN", max_size=20).map(str.encode), max_size=8)
@@ -113,3 +114,11 @@ def test_released_kmer_text_gives_the_ids_of_the_vocabulary() -> None:
     batch = tokenize(Windows.from_strings(sequences), 6)
     for text, piece in zip(texts, np.split(batch.ids, batch.cu_seqlens[1:-1]), strict=True):
         assert piece.tolist() == [2, *(ids[word] for word in text.split()), 3]
+
+
+@pytest.mark.parametrize("make", [tokenize_spans, spans])
+def test_more_tokens_than_a_batch_counts_are_refused(make: Callable[..., object]) -> None:
+    bases = np.full(300_000, ord("A"), np.uint8)
+    starts = np.zeros(7200, np.int64)
+    with pytest.raises(DnabertError, match=r"7,200 windows of up to 300,000 bases make 2,168,445,600 tokens.*--stride"):
+        make(bases, starts, starts + 300_000, False, 6)

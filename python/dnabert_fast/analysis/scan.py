@@ -12,6 +12,7 @@ from ..engine.model import Model
 from ..engine.predict import Prepared
 from ..engine.scores import Readout
 from ..errors import DnabertError
+from ..seq.batch import MAX_TOKENS, PIECE
 from ..seq.genome import Genome
 from ..seq.plan import Stretch, stretches, tile
 from ..seq.track import overlap_mean
@@ -22,6 +23,8 @@ __all__ = ["UNIT_BASES", "UNIT_WINDOWS", "ScanSummary", "ScanUnit", "plan_scan",
 
 UNIT_BASES = 1_000_000
 UNIT_WINDOWS = 8192
+UNIT_WINDOW_BASES = 1 << 29
+"""Bases of a stretch's windows, one window after the other, from which it has fewer than `UNIT_WINDOWS`."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,8 @@ class _Work:
 def plan_scan(genome: Genome, window: int, stride: int, regions: Regions | None, summary: ScanSummary) -> list[Stretch]:
     """The stretches of a scan in genome order; regions are merged where they overlap.
 
-    Raises DnabertError where the window fits into no contig or region.
+    Raises DnabertError where the window fits into no contig or region, and where so many windows cover a base that no
+    stretch is short enough for all of its own.
     """
     spans: list[tuple[int, int, int]] = []
     for contig, length in enumerate(genome.lengths.tolist()):
@@ -80,7 +84,30 @@ def plan_scan(genome: Genome, window: int, stride: int, regions: Regions | None,
             if regions is None
             else f"no window of {window} bases fits into any of the regions"
         )
-    return [s for span in spans for s in stretches(*span, stride, UNIT_BASES, UNIT_WINDOWS)]
+    most = _unit_windows(window, stride)
+    plan = [s for span in spans for s in stretches(*span, stride, UNIT_BASES, most)]
+    tokens = _tokens(window)
+    if (most + window // stride) * tokens > MAX_TOKENS:
+        for stretch in plan:
+            count = len(tile(stretch, window, stride, halo=True))
+            if count * tokens > MAX_TOKENS:
+                raise DnabertError(
+                    f"windows of {window:,} bases at every {stride:,} overlap too much: {count:,} of them reach into a "
+                    f"stretch of {stretch.end - stretch.start:,} bases; give a larger --stride or a shorter --window"
+                )
+    return plan
+
+
+def _unit_windows(window: int, stride: int) -> int:
+    """Windows that a stretch may own: where they are long, as many as reach into it from before it, if a batch may."""
+    before = (window - 1) // stride
+    least = min(before, MAX_TOKENS // _tokens(window) - before)
+    return max(1, min(UNIT_WINDOWS, max(least, UNIT_WINDOW_BASES // window - before)))
+
+
+def _tokens(window: int) -> int:
+    """Tokens of a window at most, whatever k."""
+    return window + 2 * (window // PIECE + 1)
 
 
 def scan(

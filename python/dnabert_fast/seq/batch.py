@@ -13,6 +13,7 @@ from ..errors import DnabertError
 from .types import I32, I64, U8, U16, Bool
 
 __all__ = [
+    "MAX_TOKENS",
     "PAIR",
     "PIECE",
     "Distinct",
@@ -33,6 +34,9 @@ __all__ = [
 
 PIECE = 510
 """k-mers a piece holds at most: 512 positions less [CLS] and [SEP]."""
+
+MAX_TOKENS = 2**31 - 1
+"""Tokens of a batch at most: `cu_seqlens` counts them in 32 bits."""
 
 PAIR = 509
 """k-mers the two sequences of a pair hold at most together: there is a second [SEP]."""
@@ -219,7 +223,7 @@ def tokenize_spans(bases: U8, starts: I64, ends: I64, reverse: bool | Bool, k: i
     """Like `tokenize`, for windows bases[starts[i]:ends[i]] that may overlap."""
     starts, ends = _i64(starts), _i64(ends)
     backward = np.ascontiguousarray(np.broadcast_to(np.asarray(reverse, np.uint8), starts.shape))
-    pieces, tokens = _core.row_sizes(ends - starts, k, PIECE)
+    pieces, tokens = _row_sizes(ends - starts, k)
     cu_seqlens, owner = np.empty(pieces + 1, np.int32), np.empty(pieces, np.int32)
     ids = np.empty(tokens, np.uint16)
     _core.rows(np.ascontiguousarray(bases), starts, ends, backward, k, PIECE, cu_seqlens, owner, ids, threads)
@@ -267,7 +271,7 @@ def labelled_base(k: int) -> int:
 def spans(bases: U8, starts: I64, ends: I64, reverse: bool | Bool, k: int) -> SpanBatch:
     """The windows of `tokenize_spans` in the same pieces, without their ids."""
     starts, ends = _i64(starts), _i64(ends)
-    pieces, _ = _core.row_sizes(ends - starts, k, PIECE)
+    pieces, _ = _row_sizes(ends - starts, k)
     backward = np.broadcast_to(np.asarray(reverse, np.bool_), starts.shape)
     kmers = np.maximum(0, ends - starts - k + 1)
     counts = np.maximum(1, -(-kmers // PIECE))
@@ -315,6 +319,17 @@ def reverse_complement(windows: Windows) -> Windows:
     out = np.empty_like(windows.bases)
     _core.reverse_complement(np.ascontiguousarray(windows.bases), windows.offsets, out)
     return Windows(out, windows.offsets)
+
+
+def _row_sizes(lengths: I64, k: int) -> tuple[int, int]:
+    """Pieces and tokens of windows of these bases; DnabertError where places in a batch could not count them."""
+    tokens = int(np.maximum(0, lengths - k + 1).sum()) + 2 * int(pieces_of(lengths, k).sum())
+    if tokens > MAX_TOKENS:
+        raise DnabertError(
+            f"{len(lengths):,} windows of up to {lengths.max():,} bases make {tokens:,} tokens, more than a unit of "
+            f"work may have (2^31 - 1); give shorter windows or sequences, or a larger --stride"
+        )
+    return _core.row_sizes(lengths, k, PIECE)
 
 
 def _ascii(string: str | bytes, row: int) -> bytes:
