@@ -207,9 +207,8 @@ class Run:
         """Take out of dev what is like test, then out of train what is like dev or test."""
         share = self.common.leak_share
         rule = (
-            f"a window is left out of dev where at least {share:g} of its {KMER}-mers, of either strand, occur in test "
-            "and out of train where they occur in dev or test; and where it is one of their windows or the reverse "
-            "complement of one"
+            f"a dev window leaks where at least {share:g} of its {KMER}-mers, of either strand, occur in test, a train "
+            "window where they occur in dev or test, and either where it is one of those windows, on either strand"
         )
         told: dict[str, int | str | float] = {"rule": rule, "share": share}
         told["overlapping_windows"] = overlapping([Spans.of(data.sites.plan) for data in sets.values()])
