@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from ..nn.packed import Packed
 from ..nn.staging import free_bytes
 from ..seq.batch import Windows, cut, spans, tokenize, tokenize_pairs, tokenize_spans
 from ..seq.types import F32, I32, I64, U8, Bool
+from .attention import Attended, Ragged, begin_attention, normalised, over_strands
 from .fleet import Fleet, device_names
 from .given import UNIT_SEQUENCES, Sequences, paired_units, units
 from .pipeline import pipeline
@@ -131,13 +132,14 @@ class Model:
             return [prepare(tokenize_pairs(windows, second, self.k, side), n, pairs=True) for side in sides]
         return [prepare(tokenize(windows, self.k, side), n, reverse=side) for side in sides]
 
-    def prepare_spans(self, bases: U8, starts: I64, ends: I64) -> list[Prepared]:
+    def prepare_spans(self, bases: U8, starts: I64, ends: I64, reverse: Bool | None = None) -> list[Prepared]:
         """As `prepare`, of windows bases[starts[i]:ends[i]] that overlap: a GPU is sent their bases once.
 
         There, pieces are told apart by where they lie, on processors by content as ever.
         """
         make = spans if self.runner.staging.sends_bases else tokenize_spans
-        return [prepare(make(bases, starts, ends, side, self.k), len(starts)) for side in self._sides(len(starts))]
+        n = len(starts)
+        return [prepare(make(bases, starts, ends, side, self.k), n, reverse=side) for side in self._sides(n, reverse)]
 
     def _sides(self, n: int, reverse: Bool | None = None) -> tuple[Bool, ...]:
         """Which of n windows are read backwards, for each strand."""
@@ -163,7 +165,7 @@ class Model:
         On a GPU the work has only been queued when this returns, so that the next unit's can be queued behind it.
         """
         if self.fleet is not None:
-            request = prepared, pooling, self.max_tokens
+            request = Model.begin, prepared, (pooling,), self.max_tokens
             return partial(_answered, self.fleet, self.fleet.ask(request, tick or _silent))
         part = _part(tick, len(prepared))
         rest = self.max_tokens, part, self.runner
@@ -174,6 +176,24 @@ class Model:
         ]
 
         return lambda: strand_mean([side() for side in sides], along_bases=self.labels_bases and pooling is None)
+
+    def begin_attention(
+        self,
+        prepared: list[Prepared],
+        tick: Callable[[float], None] | None = None,
+        logits: bool | None = None,
+    ) -> Callable[[], Attended]:
+        """Ask for logits [n, C] and raw attention scores f32 [B] (see `attention`) of one pass; as `begin`.
+
+        `logits` None: where the model scores windows. [n, 0] where there are none.
+        """
+        logits = self.scores_windows if logits is None else logits
+        if self.fleet is not None:
+            request = Model.begin_attention, prepared, (logits,), self.max_tokens
+            return partial(_answered, self.fleet, self.fleet.ask(request, tick or _silent))
+        rest = self.max_tokens, _part(tick, len(prepared)), self.runner
+        sides = [begin_attention(self.network, side, *rest, logits=logits) for side in prepared]
+        return lambda: over_strands([side() for side in sides])
 
     def run(
         self,
@@ -198,15 +218,21 @@ class Model:
     def _answers(
         self, sequences: Sequences, pooling: str | None = None, second: Sequences | None = None
     ) -> Iterator[F32]:
+        return self._in_turn(
+            self.begin(self.prepare(windows, second=others), pooling=pooling)
+            for windows, others in paired_units(sequences, second, self.k)
+        )
+
+    def _in_turn(self, asked: Iterable[Callable[[], Result]]) -> Iterator[Result]:
         """The answers of units in order; devices other than this thread's processor have the next ones meanwhile."""
         ahead = 2 * len(self.fleet.devices) if self.fleet is not None else int(self.runner.device != "cpu")
-        asked: deque[Later] = deque()
-        for windows, others in paired_units(sequences, second, self.k):
-            asked.append(self.begin(self.prepare(windows, second=others), pooling=pooling))
-            if len(asked) > ahead:
-                yield asked.popleft()()
-        while asked:
-            yield asked.popleft()()
+        waiting: deque[Callable[[], Result]] = deque()
+        for later in asked:
+            waiting.append(later)
+            if len(waiting) > ahead:
+                yield waiting.popleft()()
+        while waiting:
+            yield waiting.popleft()()
 
     def predict(self, sequences: Sequences, second: Sequences | None = None) -> F32:
         """Probabilities float32 [n, C] of every class (or values [n, 1] of a regression), in the order given.
@@ -238,6 +264,32 @@ class Model:
         parts = list(self._answers(sequences, pooling))
         return np.concatenate(parts) if parts else np.empty((0, self.network.config.encoder.hidden_size), np.float32)
 
+    def attention(
+        self, sequences: Sequences, raw: bool = False, tick: Callable[[int], None] = lambda sequences: None
+    ) -> Ragged:
+        """How much [CLS] attends to each base in the last layer, one score f32 a base of every sequence.
+
+        A k-mer's attention is summed over the heads, a base's is the mean over the k-mers that cover it; of a sequence
+        of several pieces each piece's own [CLS] counts. Each sequence is divided by its Euclidean norm unless `raw`.
+        With strand "both" the two strands are averaged before. No head is needed. Only scores are held. `tick` is
+        called with the number of sequences of each unit that is done. Raises DnabertError for a sequence shorter than
+        k and for a model of pairs.
+        """
+        self.need_pairs(False)
+        lengths: deque[I64] = deque()
+
+        def asked() -> Iterator[Callable[[], Attended]]:
+            for windows in units(sequences, self.k):
+                lengths.append(windows.lengths)
+                yield self.begin_attention(self.prepare(windows), logits=False)
+
+        parts, sizes = [np.empty(0, np.float32)], [np.zeros(1, np.int64)]
+        for _, scores in self._in_turn(asked()):
+            sizes.append(lengths.popleft())
+            parts.append(scores if raw else normalised(scores, sizes[-1]))
+            tick(len(sizes[-1]))
+        return Ragged(np.concatenate(parts), np.cumsum(np.concatenate(sizes)))
+
     def encode(self, sequences: Sequences) -> Iterator[tuple[torch.Tensor, I32]]:
         """Hidden states of every token, a batch of up to `max_tokens` tokens at a time, pieces in order.
 
@@ -259,6 +311,11 @@ class Model:
         if strand not in STRANDS:
             raise DnabertError(f"--strand {strand}: choose one of {', '.join(STRANDS)}")
         return replace(self, strand=strand)
+
+    @property
+    def scores_windows(self) -> bool:
+        """Whether the model has a head that gives one row of logits a window."""
+        return self.network.config.head not in ("none", "mlm", "token")
 
     def need_head(self) -> None:
         """Raise DnabertError where the model has no classification or regression head."""
@@ -317,7 +374,11 @@ def load(
     ).with_strand(strand)
 
 
-def _answered(fleet: Fleet, answer: Future[F32]) -> F32:
+_Request: TypeAlias = "tuple[Callable[..., Callable[[], Any]], list[Prepared], tuple[Any, ...], int]"
+"""What is asked of a process of a fleet: a method of Model, its windows, what else it takes, and the batch limit."""
+
+
+def _answered(fleet: Fleet, answer: Future[Result]) -> Result:
     """The answer; the fleet is handed along because its processes end when nobody holds it."""
     return answer.result()
 
@@ -332,9 +393,9 @@ class _Resident:
     def notes(self) -> tuple[str, ...]:
         return self.model.notes
 
-    def begin(self, request: tuple[list[Prepared], str | None, int], tick: Callable[[float], None]) -> Later:
-        prepared, pooling, max_tokens = request
-        return replace(self.model, max_tokens=max_tokens).begin(prepared, tick, pooling)
+    def begin(self, request: _Request, tick: Callable[[float], None]) -> Callable[[], Any]:
+        ask, prepared, options, max_tokens = request
+        return ask(replace(self.model, max_tokens=max_tokens), prepared, tick, *options)
 
 
 def _resident(folder: str, device: str, **options: Any) -> _Resident:

@@ -26,9 +26,12 @@ __all__ = [
     "begin_base_logits",
     "begin_logits",
     "begin_pooled",
+    "begin_windows",
     "logits",
+    "piece_tables",
     "pooled",
     "prepare",
+    "runs",
     "strand_mean",
 ]
 
@@ -148,21 +151,26 @@ def begin_logits(
 ) -> Later:
     """Ask the device for `logits`; it is waited for when they are wanted, and has the next unit's work by then."""
     runner = _fit(network) if runner is None else runner
-    with runner.staging.scope():
+    with runner.unit(len(prepared.batch), prepared.n_windows):
         encode = (lambda packed: network.pieces(packed.segmented())) if prepared.pairs else network.pieces
         job = Job(prepared.batch, prepared.distinct.first, encode, network.head.wants, max_tokens, tick)
-        vectors, rows = _piece_vectors(network, runner, job)
-        counts = prepared.counts
-        starts = np.cumsum(counts) - counts
-        places: list[tuple[I64, I64]] = []
-        scores: list[torch.Tensor] = []
-        for count in np.unique(counts):
-            windows = np.flatnonzero(counts == count)
-            pieces = prepared.distinct.inverse[starts[windows][:, None] + np.arange(count)].astype(np.int64)
-            different, inverse = _different(pieces)
-            scores.append(_window_logits(network, runner, vectors, rows[different]))
-            places.append((windows, inverse))
-        fetched = runner.staging.fetch(torch.cat(scores))
+        [(vectors, rows)] = piece_tables(network, runner, job)
+        return begin_windows(network, runner, prepared, vectors, rows)
+
+
+def begin_windows(network: Network, runner: Runner, prepared: Prepared, vectors: torch.Tensor, rows: I64) -> Later:
+    """Ask for the logits of windows whose distinct pieces have these vectors; `rows` says which each has."""
+    counts = prepared.counts
+    starts = np.cumsum(counts) - counts
+    places: list[tuple[I64, I64]] = []
+    scores: list[torch.Tensor] = []
+    for count in np.unique(counts):
+        windows = np.flatnonzero(counts == count)
+        pieces = prepared.distinct.inverse[starts[windows][:, None] + np.arange(count)].astype(np.int64)
+        different, inverse = _different(pieces)
+        scores.append(_window_logits(network, runner, vectors, rows[different]))
+        places.append((windows, inverse))
+    fetched = runner.staging.fetch(torch.cat(scores))
     sizes = np.cumsum([len(part) for part in scores])[:-1]
 
     def finish() -> F32:
@@ -185,20 +193,20 @@ def begin_base_logits(
 ) -> Later:
     """Ask the device for `base_logits`, as `begin_logits` does."""
     runner = _fit(network) if runner is None else runner
-    with runner.staging.scope():
+    with runner.unit(len(prepared.batch), prepared.n_windows):
         chosen = prepared.distinct.first
-        job = Job(prepared.batch, chosen, network.token_logits, "all", max_tokens, tick, of_tokens=True)
-        table, rows = _piece_vectors(network, runner, job)
+        job = Job(prepared.batch, chosen, network.token_logits, "all", max_tokens, tick, of_tokens=(True,))
+        [(table, rows)] = piece_tables(network, runner, job)
         fetched = runner.staging.fetch(table)
 
     def finish() -> F32:
         found = fetched()
         kmers = prepared.batch.lengths.astype(np.int64) - 2
         of_window = np.bincount(prepared.batch.owner, weights=kmers, minlength=prepared.n_windows).astype(np.int64)
-        token = _runs(rows[prepared.distinct.inverse] + 1, kmers)
+        token = runs(rows[prepared.distinct.inverse] + 1, kmers)
         length = of_window + network.config.k - 1
         start = np.cumsum(length) - length
-        base = _runs(np.full(prepared.n_windows, labelled_base(network.config.k)), of_window)
+        base = runs(np.full(prepared.n_windows, labelled_base(network.config.k)), of_window)
         if prepared.reverse is not None:
             mirrored = np.repeat(length - 1, of_window) - base
             base = np.where(np.repeat(prepared.reverse, of_window), mirrored, base)
@@ -224,9 +232,9 @@ def begin_pooled(
     runner = _fit(network) if runner is None else runner
     cls = pooling == "cls"
     encode = network.encode if cls else lambda packed: _inner_sums(network, packed)
-    with runner.staging.scope():
+    with runner.unit(len(prepared.batch), prepared.n_windows):
         job = Job(prepared.batch, prepared.distinct.first, encode, "cls" if cls else "all", max_tokens, tick)
-        vectors, rows = _piece_vectors(network, runner, job)
+        [(vectors, rows)] = piece_tables(network, runner, job)
         fetched = runner.staging.fetch(vectors)
 
     def finish() -> F32:
@@ -260,16 +268,17 @@ def _fit(network: Network) -> Runner:
     return Runner(network.backend.device)
 
 
-def _piece_vectors(network: Network, runner: Runner, job: Job) -> tuple[torch.Tensor, I64]:
+def piece_tables(network: Network, runner: Runner, job: Job) -> list[tuple[torch.Tensor, I64]]:
+    """As `Runner.tables`, with the network prepared first."""
     if network.backend.frozen is None:
-        return runner.vectors(job)
+        return runner.tables(job)
     prepared = network.prepare()  # once, before the workers ask for it
-    found = runner.vectors(job)
+    found = runner.tables(job)
     runner.told(prepared.notes)
     return found
 
 
-def _runs(starts: I64, lengths: I64) -> I64:
+def runs(starts: I64, lengths: I64) -> I64:
     """The integers starts[i] to starts[i] + lengths[i], one run after the other."""
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -22,14 +23,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Encode", "Job", "Runner"]
 
-Encode = Callable[["Packed"], torch.Tensor]
+Encode = Callable[["Packed"], "torch.Tensor | tuple[torch.Tensor, ...]"]
 
 
 @dataclass(frozen=True)
 class Job:
-    """Pieces `chosen` of a batch to encode: `encode` gives vectors [m, D] of a pack whose `rows` are wanted.
+    """Pieces `chosen` of a batch to encode: `encode` gives vectors of a pack whose `rows` are wanted.
 
-    With `of_tokens` it gives one of every token [T, D], in the order of the pack.
+    It gives as many tables as `of_tokens` has entries: a row a piece [m, D], or where that is True a row a token
+    [T, D], in the order of the pack.
     """
 
     batch: TokenBatch | SpanBatch
@@ -38,7 +40,7 @@ class Job:
     rows: Literal["cls", "all"]
     max_tokens: int
     tick: Callable[[float], None]
-    of_tokens: bool = False
+    of_tokens: tuple[bool, ...] = (False,)
 
 
 class Runner:
@@ -71,40 +73,65 @@ class Runner:
         """Keep the notes of a network, each once."""
         self._told.update(dict.fromkeys(notes))
 
+    @contextmanager
+    def unit(self, pieces: int, windows: int) -> Iterator[None]:
+        """A block in which the device is the current one and a unit of so many pieces is asked of it.
+
+        What a unit keeps there besides a batch cannot be halved: DnabertError where memory does not hold it.
+        """
+        try:
+            with self.staging.scope():
+                yield
+        except torch.OutOfMemoryError:
+            raise DnabertError(
+                f"{self.device} has no memory for {windows:,} windows of together {pieces:,} pieces at a time; free "
+                "some of it, give shorter windows or sequences, or a larger --stride, or use another device"
+            ) from None
+
     def vectors(self, job: Job) -> tuple[torch.Tensor, I64]:
+        """The one table of a job that gives one; see `tables`."""
+        [found] = self.tables(job)
+        return found
+
+    def tables(self, job: Job) -> list[tuple[torch.Tensor, I64]]:
         """Vectors fp32 [u, D] of the pieces, shortest first, and the row i64 [u] of each piece (its first) among them.
 
-        Pieces are sorted by length and cut into batches of at most `max_tokens` tokens, so nothing is padded.
+        Pieces are sorted by length and cut into batches of at most `max_tokens` tokens, so nothing is padded. One such
+        pair for each table that the job gives; of tokens there are as many vectors as the pieces have together.
         """
         lengths = job.batch.lengths[job.chosen]
         order = np.argsort(lengths, kind="stable")
         parts = cut(lengths[order], job.max_tokens)
         total = int(lengths.sum())
-        bounds = np.zeros(len(order) + 1, np.int64)
-        np.cumsum(lengths[order] if job.of_tokens else np.ones_like(order), out=bounds[1:])
+        bounds = [np.zeros(len(order) + 1, np.int64) for _ in job.of_tokens]
+        for ends, of_tokens in zip(bounds, job.of_tokens, strict=True):
+            np.cumsum(lengths[order] if of_tokens else np.ones_like(order), out=ends[1:])
         codes: torch.Tensor | None = None
         if isinstance(job.batch, SpanBatch) and self.staging.sends_bases:
             codes = self.staging.send(job.batch.codes())
         work = partial(self._encoded, job, codes)
-        table: torch.Tensor | None = None
+        tables: list[torch.Tensor] = []
         batches = self.workers.map(work, [job.chosen[order[part]] for part in parts])
         for part, found in zip(parts, batches, strict=True):
-            if table is None:
-                table = found.new_empty(int(bounds[-1]), found.shape[1])
-            table[bounds[part.start] : bounds[part.stop]] = found
+            if not tables:
+                tables = [of.new_empty(int(ends[-1]), of.shape[1]) for of, ends in zip(found, bounds, strict=True)]
+            for table, of, ends in zip(tables, found, bounds, strict=True):
+                table[ends[part.start] : ends[part.stop]] = of
             job.tick(int(lengths[order[part]].sum()) / total)
-        assert table is not None, "a unit has at least one window"
-        rows = np.empty(len(order), np.int64)
-        rows[order] = bounds[:-1]
-        return table, rows
+        assert tables, "a unit has at least one window"
+        rows = [np.empty(len(order), np.int64) for _ in bounds]
+        for starts, ends in zip(rows, bounds, strict=True):
+            starts[order] = ends[:-1]
+        return list(zip(tables, rows, strict=True))
 
-    def _encoded(self, job: Job, codes: torch.Tensor | None, chosen: I32) -> torch.Tensor:
-        """The vectors of one batch, in smaller ones where it is too large."""
+    def _encoded(self, job: Job, codes: torch.Tensor | None, chosen: I32) -> tuple[torch.Tensor, ...]:
+        """The tables of one batch, in smaller ones where it is too large."""
         lengths = job.batch.lengths[chosen]
         tokens = int(lengths.sum())
         if self._ceiling is not None and tokens > self._ceiling and len(chosen) > 1:
             parts = cut(lengths, self._ceiling)
-            return torch.cat([self._encoded(job, codes, chosen[part]) for part in parts])
+            halves = [self._encoded(job, codes, chosen[part]) for part in parts]
+            return tuple(torch.cat(of) for of in zip(*halves, strict=True))
         try:
             return self._run(job, codes, chosen)
         except torch.OutOfMemoryError:
@@ -117,7 +144,7 @@ class Runner:
         self.staging.release()
         return self._encoded(job, codes, chosen)
 
-    def _run(self, job: Job, codes: torch.Tensor | None, chosen: I32) -> torch.Tensor:
+    def _run(self, job: Job, codes: torch.Tensor | None, chosen: I32) -> tuple[torch.Tensor, ...]:
         taken = job.batch.take(chosen)
         if codes is not None and isinstance(taken, SpanBatch):
             spans = Spans(codes, taken.starts, taken.reverse, taken.k)
@@ -126,4 +153,5 @@ class Runner:
             tokens = taken.tokens()
             staged = self.staging.packed(tokens.cu_seqlens, job.rows, ids=tokens.ids)
         with staged as packed:
-            return job.encode(packed).float()
+            found = job.encode(packed)
+            return tuple(of.float() for of in (found if isinstance(found, tuple) else (found,)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -40,11 +42,21 @@ class Layer(nn.Module):
         """States [T, H] to the states [R, H] of the wanted rows: keys and values for all, the rest for these alone."""
         if layout.rows is None:
             return self.forward(x, layout, ops)
-        kv = self.product("qkv", x, ops, slice(1, 3))
-        x = x.index_select(0, layout.rows)
-        query = self.product("qkv", x, ops, slice(0, 1))
-        context = ops.attention_rows(query, kv, layout, self.config.heads, self._attention_dropout())
-        return self._after(context, x, ops)
+        x, query, kv = self._asked(x, layout.rows, ops)
+        return self._answered(x, query, kv, layout, ops)
+
+    def attended(self, x: Tensor, layout: Layout, ops: Ops) -> tuple[Tensor, Tensor]:
+        """As `wanted` (of rows), and what the first of each piece attends to: weights fp32 [T, heads]."""
+        assert layout.rows is not None
+        x, query, kv = self._asked(x, layout.rows, ops)
+        weights = ops.attention_weights(query, kv, layout, self.config.heads)
+        return self._answered(x, query, kv, layout, ops), weights
+
+    def attention_map(self, x: Tensor, ops: Ops) -> Tensor:
+        """What every token of one piece attends to: states [L, H] to weights fp32 [heads, L, L], queries first."""
+        query, key = self.product("qkv", x, ops, slice(0, 2)).float().chunk(2, dim=1)
+        q, k = (part.reshape(len(x), self.config.heads, -1).transpose(0, 1) for part in (query, key))
+        return torch.softmax(q @ k.transpose(1, 2) / math.sqrt(q.shape[-1]), -1)
 
     def product(self, name: str, x: Tensor, ops: Ops, parts: slice | None = None) -> Tensor:
         """x [T, I] through the linear layer of that name; `parts` of qkv alone (0 queries, 1 keys, 2 values)."""
@@ -66,6 +78,16 @@ class Layer(nn.Module):
         hidden = self.config.hidden_size
         rows = slice(parts.start * hidden, parts.stop * hidden)
         return weight[rows], bias[rows]
+
+    def _asked(self, x: Tensor, rows: Tensor, ops: Ops) -> tuple[Tensor, Tensor, Tensor]:
+        """The states of the rows [R, H], their queries [R, H], and keys and values of all tokens [T, 2 H]."""
+        kv = self.product("qkv", x, ops, slice(1, 3))
+        x = x.index_select(0, rows)
+        return x, self.product("qkv", x, ops, slice(0, 1)), kv
+
+    def _answered(self, x: Tensor, query: Tensor, kv: Tensor, layout: Layout, ops: Ops) -> Tensor:
+        context = ops.attention_rows(query, kv, layout, self.config.heads, self._attention_dropout())
+        return self._after(context, x, ops)
 
     def _after(self, context: Tensor, x: Tensor, ops: Ops) -> Tensor:
         x = self._add_norm(self.product("out", context, ops), x, self.attention_norm, ops)
@@ -98,14 +120,27 @@ class Encoder(nn.Module):
 
         Raises DnabertError for a piece longer than the position table.
         """
-        layout, x = self._embed(packed)
-        layers = list(self.layers)
-        for layer in layers[:-1]:
-            x = layer(x, layout, self.backend.ops)
-        last = layers[-1]
-        assert isinstance(last, Layer)
+        layout, x, last = self._before_last(packed)
         x = last.wanted(x, layout, self.backend.ops)
         return x if layout.restore is None else x.index_select(0, layout.restore)
+
+    def attend(self, packed: Packed) -> tuple[Tensor, Tensor]:
+        """The last layer's states of [CLS] [m, H], and its attention in it: fp32 [T, heads] of all tokens.
+
+        Raises DnabertError as `encode`.
+        """
+        layout, x, last = self._before_last(packed.wanting("cls"))
+        return in_order(layout, *last.attended(x, layout, self.backend.ops))
+
+    def attention_map(self, packed: Packed, layer: int) -> Tensor:
+        """What every token of one piece attends to in a layer (-1: the last): fp32 [heads, L, L], queries first."""
+        assert packed.pieces == 1
+        layout, x = self._embed(packed)
+        layers = [each for each in self.layers if isinstance(each, Layer)]
+        chosen = range(len(layers))[layer]
+        for each in layers[:chosen]:
+            x = each(x, layout, self.backend.ops)
+        return layers[chosen].attention_map(x, self.backend.ops)
 
     def hidden_states(self, packed: Packed) -> list[Tensor]:
         """The states [T, H] of all tokens after the embeddings and after each layer: layers + 1 tensors."""
@@ -117,6 +152,16 @@ class Encoder(nn.Module):
             states.append(x)
         return states if layout.restore is None else [state.index_select(0, layout.restore) for state in states]
 
+    def _before_last(self, packed: Packed) -> tuple[Layout, Tensor, Layer]:
+        """The pack as the backend takes it, its states before the last layer, and that layer."""
+        layout, x = self._embed(packed)
+        layers = list(self.layers)
+        for layer in layers[:-1]:
+            x = layer(x, layout, self.backend.ops)
+        last = layers[-1]
+        assert isinstance(last, Layer)
+        return layout, x, last
+
     def _embed(self, packed: Packed) -> tuple[Layout, Tensor]:
         check_lengths(packed, self.config)
         layout = packed.arranged(self.backend.grouped)
@@ -124,6 +169,13 @@ class Encoder(nn.Module):
         norm = (self.norm.weight, self.norm.bias)
         x = self.backend.ops.embed(layout, tables, norm, self.norm.eps)
         return layout, F.dropout(x, self.config.hidden_dropout, self.training)
+
+
+def in_order(layout: Layout, states: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """States of the wanted rows and weights of all tokens in the caller's order."""
+    if layout.restore is None or layout.restore_tokens is None:
+        return states, weights
+    return states.index_select(0, layout.restore), weights.index_select(0, layout.restore_tokens)
 
 
 def check_lengths(packed: Packed, config: EncoderConfig) -> None:

@@ -156,6 +156,7 @@ class _Bucketed:
             row_bounds=self._row_bounds if bucket.cls else None,
             max_rows=1 if bucket.cls else bucket.max_len,
             restore=None,
+            restore_tokens=None,
             key_bias=None,
         )
 

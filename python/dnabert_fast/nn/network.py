@@ -63,6 +63,25 @@ class Network(nn.Module):
         """The last layer's states [R, H] of packed.rows (all tokens where None), in their order."""
         return self._encoder().encode(self._padded(packed))
 
+    def attend(self, packed: Packed) -> tuple[Tensor, Tensor]:
+        """The last layer's states of [CLS] [m, H], and the attention of [CLS] in it to every token: fp32 [T, heads].
+
+        Raises DnabertError under `legacy_padding`, where [CLS] attends to padding too.
+        """
+        self._need_own_lengths()
+        return self._encoder().attend(packed)
+
+    def attention_map(self, packed: Packed, layer: int = -1) -> Tensor:
+        """The attention of each token of one piece to each other, on the parameters: fp32 [heads, L, L], queries first.
+
+        Raises DnabertError under `legacy_padding`, and for a layer that is not there.
+        """
+        self._need_own_lengths()
+        layers = self.config.encoder.layers
+        if not -layers <= layer < layers:
+            raise DnabertError(f"layer {layer}: this model has {layers} layers, 0 to {layers - 1}, -1 for the last")
+        return self.encoder.attention_map(packed, layer)
+
     def hidden_states(self, packed: Packed) -> list[Tensor]:
         """The states [T, H] of all tokens after the embeddings and after each layer, on the parameters."""
         padded = self._padded(packed.wanting("all"))
@@ -125,6 +144,10 @@ class Network(nn.Module):
         if self.backend.frozen is None or ((self.training or torch.is_grad_enabled()) and self._trains()):
             return self.encoder
         return self.prepare()
+
+    def _need_own_lengths(self) -> None:
+        if self.legacy_padding is not None:
+            raise DnabertError("attention is of a sequence's own tokens; read the model without legacy_padding")
 
     def _trains(self) -> bool:
         """Whether the encoder is trained."""

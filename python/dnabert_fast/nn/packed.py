@@ -49,7 +49,7 @@ class Layout:
     """A pack as kernels take it; see `kernels.layout.Layout`.
 
     Where pieces of one length were made neighbours, `restore` int64 [R] puts the wanted rows back into the caller's
-    order (None where they are in it).
+    order (None where they are in it), `restore_tokens` int64 [T] all tokens.
     """
 
     ids: Tensor | None
@@ -64,6 +64,7 @@ class Layout:
     row_bounds: Tensor | None
     max_rows: int
     restore: Tensor | None
+    restore_tokens: Tensor | None
     key_bias: Tensor | None
 
     @cached_property
@@ -196,7 +197,7 @@ class Packed:
         """The pack as it came (made once)."""
         row_bounds = None if self.rows is None else np.searchsorted(self.rows, self.bounds)
         tensors = self.ids, self.types, self.key_bias
-        return self._layout(*tensors, self.lengths, self.rows, None, row_bounds, (), self.placed)
+        return self._layout(*tensors, self.lengths, self.rows, (None, None), row_bounds, (), self.placed)
 
     @cached_property
     def layout(self) -> Layout:
@@ -211,15 +212,14 @@ class Packed:
             return tensor if tensor is None or order is None else tensor[tokens]
 
         tokens = torch.empty(0)
-        rows, restore = self.rows, None
+        rows, restore, restore_tokens = self.rows, None, None
         if order is not None:
             place = _segments(self.bounds[:-1][order], lengths)
             tokens = torch.from_numpy(place).to(device)
             inverse = np.empty_like(place)
             inverse[place] = np.arange(len(place))
-            if rows is None:
-                restore = torch.from_numpy(inverse).to(device)
-            else:
+            restore = restore_tokens = torch.from_numpy(inverse).to(device)
+            if rows is not None:
                 at = inverse[rows]
                 rows = np.sort(at)
                 restore = torch.from_numpy(np.searchsorted(rows, at)).to(device)
@@ -227,7 +227,7 @@ class Packed:
         row_bounds = None if rows is None else np.searchsorted(rows, bounds)
         groups = tuple(_groups(lengths, bounds, bounds if row_bounds is None else row_bounds, device))
         tensors = moved(self.ids), moved(self.types), moved(self.key_bias)
-        return self._layout(*tensors, lengths, rows, restore, row_bounds, groups)
+        return self._layout(*tensors, lengths, rows, (restore, restore_tokens), row_bounds, groups)
 
     def _layout(
         self,
@@ -236,7 +236,7 @@ class Packed:
         key_bias: Tensor | None,
         lengths: I64,
         rows: I64 | None,
-        restore: Tensor | None,
+        restore: tuple[Tensor | None, Tensor | None],
         row_bounds: I64 | None,
         groups: tuple[Group, ...],
         placed: tuple[Tensor, Tensor] | None = None,
@@ -259,7 +259,8 @@ class Packed:
             rows=None if placed is None else placed[0],
             row_bounds=None if placed is None else placed[1],
             max_rows=self.max_len if row_bounds is None else int(np.diff(row_bounds).max()),
-            restore=restore,
+            restore=restore[0],
+            restore_tokens=restore[1],
             key_bias=key_bias,
         )
 

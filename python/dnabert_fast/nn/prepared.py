@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from .backends import Backend, Frozen, Norm, State
-from .encoder import Encoder, Layer, check_lengths
+from .backends import Backend, Frozen, Norm, Ops, State
+from .encoder import Encoder, Layer, check_lengths, in_order
 from .graphs import CudaRecorder, Graphs
 from .packed import Layout, Packed
 
@@ -33,7 +33,8 @@ class PreparedEncoder:
             self._last = _LastLayer(f"layers.{len(layers) - 1}", layers[-1], steps)
         # Not a method: graphs that held this object, which holds them, would leave both, and the device's memory that
         # they fill, to Python's collector, which knows nothing of that memory.
-        self._run = partial(_run, steps, self._tables, self._norm, self._layers, self._last)
+        self._before = partial(_before_last, steps, self._tables, self._norm, self._layers, self._last)
+        self._run = partial(_run, self._before, self._last)
         on_gpu = backend.device.startswith("cuda")
         positions = self.config.max_positions
         self._graphs = Graphs(self._run, CudaRecorder(backend.device), positions) if on_gpu else None
@@ -57,6 +58,13 @@ class PreparedEncoder:
         layout = packed.arranged(self.backend.grouped)
         x = self._run(layout) if self._graphs is None else self._graphs(layout)
         return x if layout.restore is None else x.index_select(0, layout.restore)
+
+    @torch.no_grad()
+    def attend(self, packed: Packed) -> tuple[Tensor, Tensor]:
+        """As `Encoder.attend`: states [m, H] and weights fp32 [T, heads]."""
+        check_lengths(packed, self.config)
+        layout = packed.wanting("cls").arranged(self.backend.grouped)
+        return in_order(layout, *self._last.attended(self._before(layout), layout, self.backend.ops))
 
 
 class _Block:
@@ -101,33 +109,53 @@ class _LastLayer(_Block):
 
     def __call__(self, state: State, layout: Layout) -> Tensor:
         """As `Layer.wanted`."""
+        if layout.rows is not None:
+            return self._answered(*self._asked(state, layout.rows), layout)
         stream, operand = state
         kv = self.steps.project(self.kv, operand)
-        if layout.rows is None:
-            qkv = torch.cat([self.steps.project(self.query, operand), kv], dim=1)
-            context = self.steps.attention(qkv, layout, self.heads, self.out)
-        else:
-            stream, operand = self.steps.take(state, layout.rows)
-            query = self.steps.project(self.query, operand)
-            context = self.steps.attention_rows(query, kv, layout, self.heads, self.out)
+        qkv = torch.cat([self.steps.project(self.query, operand), kv], dim=1)
+        context = self.steps.attention(qkv, layout, self.heads, self.out)
+        states: Tensor = self.after(context, stream, None)[0]
+        return states
+
+    def attended(self, state: State, layout: Layout, ops: Ops) -> tuple[Tensor, Tensor]:
+        """As `Layer.attended`."""
+        assert layout.rows is not None
+        stream, query, kv = self._asked(state, layout.rows)
+        weights = ops.attention_weights(query, kv, layout, self.heads)
+        return self._answered(stream, query, kv, layout), weights
+
+    def _asked(self, state: State, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The stream of the rows [R, H], their queries [R, H], and keys and values of all tokens [T, 2 H]."""
+        kv = self.steps.project(self.kv, state[1])
+        stream, operand = self.steps.take(state, rows)
+        return stream, self.steps.project(self.query, operand), kv
+
+    def _answered(self, stream: Tensor, query: Tensor, kv: Tensor, layout: Layout) -> Tensor:
+        context = self.steps.attention_rows(query, kv, layout, self.heads, self.out)
         states: Tensor = self.after(context, stream, None)[0]
         return states
 
 
-def _run(
+def _before_last(
     steps: Frozen,
     tables: tuple[Tensor, Tensor, Tensor],
     norm: Norm,
     layers: Sequence[_Layer],
     last: _LastLayer,
     layout: Layout,
-) -> Tensor:
-    """The states of the wanted rows of a layout."""
+) -> State:
+    """The state that the last layer takes."""
     fed = [*(layer.qkv for layer in layers), last.kv]
     state = steps.embed(layout, tables, norm, fed[0])
     for layer, feeds in zip(layers, fed[1:], strict=True):
         state = layer(state, layout, feeds)
-    return last(state, layout)
+    return state
+
+
+def _run(before: Callable[[Layout], State], last: _LastLayer, layout: Layout) -> Tensor:
+    """The states of the wanted rows of a layout."""
+    return last(before(layout), layout)
 
 
 def _clone(tensor: Tensor) -> Tensor:
