@@ -7,6 +7,7 @@ import gzip
 import math
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
@@ -124,13 +125,16 @@ def _rows(stream: TextIOWrapper, path: str | Path) -> Iterator[tuple[int, list[s
         raise FormatError(f"{path}: not a table of text ({wrong})") from None
 
 
-def _opened(path: str | Path) -> TextIOWrapper:
-    try:
-        raw = open(path, "rb")  # noqa: SIM115
-        packed = raw.peek(2)[:2] == b"\x1f\x8b"
-    except OSError as wrong:
-        raise FormatError(f"{path}: cannot be read: {wrong.strerror}") from None
-    return TextIOWrapper(gzip.GzipFile(fileobj=raw) if packed else raw, encoding="utf-8-sig", newline="")
+@contextmanager
+def _opened(path: str | Path) -> Iterator[TextIOWrapper]:
+    with ExitStack() as stack:
+        try:
+            raw = stack.enter_context(open(path, "rb"))
+            packed = raw.peek(2)[:2] == b"\x1f\x8b"
+        except OSError as wrong:
+            raise FormatError(f"{path}: cannot be read: {wrong.strerror}") from None
+        data = gzip.GzipFile(fileobj=raw) if packed else raw
+        yield stack.enter_context(TextIOWrapper(data, encoding="utf-8-sig", newline=""))
 
 
 def _is_number(text: str) -> bool:
