@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -57,9 +57,11 @@ SHAPES = {
 
 
 @cache
-def network(dtype: str) -> Network:
+def network(dtype: str, layers: int = 12) -> Network:
     """The same weights in every precision, twice as wide as BERT's beginning so that logits vary."""
-    net = build(PRESETS["dnabert-6"].with_head("sequence", ("0", "1")), choose("cpu", "cpu", dtype), seed=1).eval()
+    config = PRESETS["dnabert-6"].with_head("sequence", ("0", "1"))
+    config = replace(config, encoder=replace(config.encoder, layers=layers))
+    net = build(config, choose("cpu", "cpu", dtype), seed=1).eval()
     with torch.no_grad():
         for parameter in net.parameters():
             if parameter.ndim > 1:
@@ -68,10 +70,10 @@ def network(dtype: str) -> Network:
 
 
 @cache
-def peer(dtype: str) -> transformers.BertForSequenceClassification:
-    config = transformers.BertConfig(vocab_size=4101, attn_implementation="sdpa")
+def peer(dtype: str, layers: int = 12) -> transformers.BertForSequenceClassification:
+    config = transformers.BertConfig(vocab_size=4101, attn_implementation="sdpa", num_hidden_layers=layers)
     model = transformers.BertForSequenceClassification(config).eval()
-    model.load_state_dict(split(network("fp32")))
+    model.load_state_dict(split(network("fp32", layers)))
     return model.to(DTYPES[dtype])
 
 
@@ -81,12 +83,12 @@ def workers() -> Workers:
 
 
 @torch.inference_mode()
-def ours(rows: Rows, dtype: str) -> torch.Tensor:
+def ours(rows: Rows, dtype: str, layers: int = 12) -> torch.Tensor:
     """Logits in the order given; as the engine does it: batches cut by tokens in order of length, one a core."""
     lengths = np.array([len(row) for row in rows])
     order = np.argsort(lengths, kind="stable")
     batches = [order[part] for part in cut(lengths[order], MAX_TOKENS)]
-    net = network(dtype)
+    net = network(dtype, layers)
     net.prepare()
 
     def encoded(batch: np.ndarray) -> torch.Tensor:
@@ -99,12 +101,12 @@ def ours(rows: Rows, dtype: str) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def transformers_sdpa(rows: Rows, dtype: str, batch: int) -> torch.Tensor:
+def transformers_sdpa(rows: Rows, dtype: str, batch: int, layers: int = 12) -> torch.Tensor:
     """Logits in the order given; batches as they come, padded to their longest."""
     logits = []
     for at in range(0, len(rows), batch):
         ids, mask = bert.padded(rows[at : at + batch])
-        logits.append(peer(dtype)(ids, attention_mask=None if mask.all() else mask).logits.float())
+        logits.append(peer(dtype, layers)(ids, attention_mask=None if mask.all() else mask).logits.float())
     return torch.cat(logits)
 
 
@@ -120,12 +122,12 @@ def check(rows: Rows, dtype: str) -> None:
         assert (found - exact).square().mean().sqrt() <= 2 * (theirs - exact).square().mean().sqrt()
 
 
-def operations(lengths: list[int]) -> int:
+def operations(lengths: list[int], layers: int = 12) -> int:
     """Floating-point operations of our products: the last layer beyond keys and values is for [CLS] alone."""
     tokens, windows = sum(lengths), len(lengths)
     square = 2 * 768 * 768
     layer = 12 * square * tokens + sum(4 * 768 * length * length for length in lengths)
-    return 11 * layer + 2 * square * tokens + 10 * square * windows + 4 * 768 * tokens
+    return (layers - 1) * layer + 2 * square * tokens + 10 * square * windows + 4 * 768 * tokens
 
 
 def seconds(run: Callable[[], object]) -> float:
