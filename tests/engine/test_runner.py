@@ -121,6 +121,20 @@ def test_answers_are_those_of_larger_batches(
     assert model.notes == ()
 
 
+class Full(Small):
+    """A device without memory for what is sent to it outside of batches."""
+
+    def send(self, array: np.ndarray) -> torch.Tensor:
+        raise torch.OutOfMemoryError("full")
+
+
+def test_memory_that_ends_outside_of_batches_is_told(model: Model, sequences: list[bytes]) -> None:
+    unit = model.prepare(Windows.from_strings(sequences[:10]))
+    full = replace(model, runner=Runner("cuda:0", staging=Full()))
+    with pytest.raises(DnabertError, match=r"cuda:0 has no memory for 10 windows of together \d+ pieces"):
+        full.logits(unit)
+
+
 def network_on(device: str, preset: str = "dnabert-6") -> Network:
     return cast(Network, SimpleNamespace(backend=SimpleNamespace(device=device), config=PRESETS[preset]))
 
