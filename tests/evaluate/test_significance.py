@@ -1,4 +1,4 @@
-"""Tests of pairs against their definitions, scipy's, and the published example of DeLong's test."""
+"""Tests of pairs against their definitions, scipy's, and the patients of DeLong's paper."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dnabert_fast.evaluate.significance import (
 )
 
 # The 43 complete patients of the paper's own example (DeLong, DeLong & Clarke-Pearson 1988): albumin, total protein,
-# 10 - K-G score, and whether surgery helped.
+# 10 - K-G score, and whether surgery helped; as the documentation of SAS/STAT's LOGISTIC procedure lists them.
 PATIENTS = """
 3.0 5.8 10 0  3.2 6.3 5 1  3.9 6.8 3 1  2.8 4.8 6 0  3.2 5.8 3 1  0.9 4.0 5 0  2.5 5.7 8 0  1.6 5.6 5 1  3.8 5.7 5 1
 3.7 6.7 6 1  3.2 5.4 4 1  3.8 6.6 6 1  4.1 6.6 5 1  3.6 5.7 5 1  4.3 7.0 4 1  3.6 6.7 4 0  2.3 4.4 6 1  4.2 7.6 4 0
@@ -32,8 +32,8 @@ PATIENTS = """
 """
 
 
-def test_the_published_example() -> None:
-    """Areas, errors and contrasts with the K-G score as SAS/STAT's documentation prints them (LOGISTIC procedure)."""
+def test_the_papers_patients() -> None:
+    """Areas, errors and contrasts with the K-G score, to the digits of an independent count over all pairs."""
     table = np.array(PATIENTS.split(), np.float64).reshape(-1, 4)
     positive, albumin, protein, score = table[:, 3] == 1, table[:, 0], table[:, 1], 10 - table[:, 2]
     areas, covariance = areas_and_covariance(positive, np.stack([albumin, score, protein]))
