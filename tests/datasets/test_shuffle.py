@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from oracle.annotated import dinucleotides, orders_with_the_same_dinucleotides
 
@@ -19,6 +19,7 @@ def shuffled(strings: list[bytes], seed: int = 0) -> list[bytes]:
     return [made[row] for row in range(len(made))]
 
 
+@example([b"CAAAAAAAAACCA"], 0)  # the first step is a last exit
 @given(st.lists(st.text("ACGTN", max_size=40).map(str.encode), max_size=8), st.integers(0, 9))
 def test_every_dinucleotide_is_kept(strings: list[bytes], seed: int) -> None:
     for before, after in zip(strings, shuffled(strings, seed), strict=True):
@@ -27,7 +28,7 @@ def test_every_dinucleotide_is_kept(strings: list[bytes], seed: int) -> None:
         assert len(after) == len(before)
 
 
-@pytest.mark.parametrize("string", [b"AACGTAACC", b"ACACACGTC", b"AAGATCAGT"])
+@pytest.mark.parametrize("string", [b"AACGTAACC", b"ACACACGTC", b"AAGATCAGT", b"CACCTCA", b"TGTTGGAT"])
 def test_every_order_has_the_same_chance(string: bytes) -> None:
     """Chi-square over all orders; its limit is passed by chance once in 100,000 runs, and the seed is fixed."""
     orders = orders_with_the_same_dinucleotides(string)

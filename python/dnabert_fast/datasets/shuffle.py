@@ -62,9 +62,8 @@ def _exits(codes: I32, edge: Bool, lengths: I64, random: np.random.Generator) ->
     end = np.take_along_axis(codes, np.maximum(lengths - 1, 0)[:, None], axis=1)[:, 0]
     last = _last_exits(codes, edge, leave, end, random)
     # The exit that the tree has chosen is the last of its letter.
-    key[np.arange(n)[:, None], np.maximum(last, 0)] = np.where(
-        last >= 0, 2.0, key[np.arange(n)[:, None], np.maximum(last, 0)]
-    )
+    row, letter = np.nonzero(last >= 0)
+    key[row, last[row, letter]] = 2.0
     order = np.lexsort((key, leave), axis=1)
     to = np.take_along_axis(codes[:, 1:], order, axis=1)
     counts = np.stack([(leave == letter).sum(axis=1) for letter in range(letters)], axis=1)
