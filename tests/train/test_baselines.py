@@ -63,7 +63,7 @@ def test_padding_has_no_part_in_training(name: str) -> None:
     found = []
     for padding in (0, 30):
         network = baseline(name, 2, seed=1)
-        network.classifier[2].p = 0.0  # dropout
+        network.dropout.p = 0.0
         letters = torch.from_numpy(codes(data.windows, np.zeros(3, np.bool_)))
         letters = torch.nn.functional.pad(letters, (0, padding), value=4)
         network.train()(letters, torch.from_numpy(data.windows.lengths)).square().sum().backward()

@@ -259,7 +259,7 @@ def test_regressions_are_compared_by_their_correlation(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     for name in ("train", "dev", "test"):
         lines = ["".join(random.choice(list("ACGT"), 20)) for _ in range(40)]
-        text = "".join(f"{line},{line.count('G') / 7:.3f}\n" for line in lines)
+        text = "".join(f"{line},{50 + line.count('G'):d}\n" for line in lines)
         (folder / f"{name}.csv").write_text("sequence,label\n" + text)
     facts = battery(
         tmp_path / "sets", output=tmp_path / "out", networks=["random=tiny"], baselines=["cnn"], task="regression",
@@ -267,4 +267,7 @@ def test_regressions_are_compared_by_their_correlation(tmp_path: Path) -> None:
     )  # fmt: skip
     assert not facts["failed"]
     assert facts["metrics"]["pearson"]["models"]["cnn"]["sets"] == 1
+    answers = read_text_table(tmp_path / "out" / "cnn" / "a" / "predictions.tsv").numbers("score")
+    values = read_text_table(folder / "test.csv").numbers("label")
+    assert abs(answers.mean() - values.mean()) < 1.0
     assert "mcc" not in facts["metrics"]

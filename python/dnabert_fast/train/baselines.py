@@ -84,12 +84,9 @@ class BaselineNetwork(nn.Module):
         if shape.recurrent is not None:
             kind = nn.LSTM if shape.recurrent == "lstm" else nn.GRU
             self.recurrent = kind(shape.filters, shape.filters // 2, batch_first=True, bidirectional=True)
-        self.classifier = nn.Sequential(
-            nn.Linear(shape.places * shape.filters, shape.hidden),
-            nn.ReLU(),
-            nn.Dropout(shape.dropout),
-            nn.Linear(shape.hidden, outputs),
-        )
+        self.hidden = nn.Linear(shape.places * shape.filters, shape.hidden)
+        self.dropout = nn.Dropout(shape.dropout)
+        self.last = nn.Linear(shape.hidden, outputs)
 
     def forward(self, bases: Tensor, lengths: Tensor) -> Tensor:
         """fp32 [m, outputs] of codes uint8 [m, longest] (A C G T: 0 to 3, else 4) with lengths int64 [m], at least 1.
@@ -106,7 +103,8 @@ class BaselineNetwork(nn.Module):
                 lengths = -(-lengths // pool)
         if self.recurrent is not None:
             hidden = self._along(hidden, lengths)
-        found: Tensor = self.classifier(_at_places(hidden, lengths, self.shape.places).flatten(1))
+        pooled = _at_places(hidden, lengths, self.shape.places).flatten(1)
+        found: Tensor = self.last(self.dropout(F.relu(self.hidden(pooled))))
         return found
 
     def _along(self, hidden: Tensor, lengths: Tensor) -> Tensor:

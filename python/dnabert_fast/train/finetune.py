@@ -22,7 +22,7 @@ from .loop import Event, Trained, evaluate, train
 from .presets import Recipe
 from .sets import LabelledSet
 
-__all__ = ["Finetuned", "finetune", "starting_network"]
+__all__ = ["Finetuned", "Scale", "finetune", "starting_network"]
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,9 @@ def finetune(
     """
     check_fits(data, dev, base.config.k, "dev")
     network = classifier(base, recipe, data, seed)
-    scale = _Scale.of(data)
+    scale = Scale.of(data)
     kept = network.config.regression and base.config.regression and network.config.head == base.config.head
-    scale.into(network.head) if kept else None
+    scale.into(_last(network.head)) if kept else None
     lora = recipe.lora
     if recipe.freeze_encoder:
         network.encoder.requires_grad_(False)
@@ -97,24 +97,25 @@ def finetune(
             adapters = merge_adapters(network.encoder)
         network.encoder.requires_grad_(True)
     if data.kind == "values":
-        scale.back(network.head)
+        scale.back(_last(network.head))
         outcome = replace(outcome, dev=evaluate(NetworkLearner(network), dev))
     return Finetuned(network, outcome, adapters)
 
 
 @dataclass(frozen=True)
-class _Scale:
+class Scale:
     """Mean and standard deviation of values, 0 and 1 for labels that are none."""
 
     mean: float
     deviation: float
 
     @staticmethod
-    def of(data: LabelledSet) -> _Scale:
+    def of(data: LabelledSet) -> Scale:
+        """That of a training set."""
         if data.kind != "values":
-            return _Scale(0.0, 1.0)
+            return Scale(0.0, 1.0)
         values = data.labels.astype(np.float64)
-        return _Scale(float(values.mean()), float(values.std()) or 1.0)
+        return Scale(float(values.mean()), float(values.std()) or 1.0)
 
     def of_set(self, data: LabelledSet) -> LabelledSet:
         """The set with values in units of the deviation about the mean."""
@@ -124,16 +125,14 @@ class _Scale:
         return replace(data, labels=scaled)
 
     @torch.no_grad()
-    def into(self, head: Head) -> None:
-        """Let a head that answers in the values' units answer in ours."""
-        last = _last(head)
+    def into(self, last: nn.Linear) -> None:
+        """Let a head, by its last layer, that answers in the values' units answer in ours."""
         last.bias.sub_(self.mean).div_(self.deviation)
         last.weight.div_(self.deviation)
 
     @torch.no_grad()
-    def back(self, head: Head) -> None:
+    def back(self, last: nn.Linear) -> None:
         """The opposite of `into`."""
-        last = _last(head)
         last.bias.mul_(self.deviation).add_(self.mean)
         last.weight.mul_(self.deviation)
 

@@ -21,7 +21,8 @@ from ..seq.types import F64
 from ..train.baselines import BASELINE_RATE, BaselineNetwork, OneHotLearner
 from ..train.baselines import baseline as made_baseline
 from ..train.criterion import collapse_warning, measure
-from ..train.loop import Event
+from ..train.finetune import Scale
+from ..train.loop import Event, evaluate
 from ..train.loop import train as train_loop
 from ..train.presets import Recipe
 from ..train.sets import LabelledSet
@@ -89,8 +90,11 @@ def train_baseline(
     learner = OneHotLearner(network)
     advance = progress("training", "sequences", len(sets["train"]) * recipe.epochs)
     with open(folder / "log.jsonl", "w", encoding="utf-8", buffering=1) as log:
-        outcome = train_loop(learner, sets["train"], sets["dev"], recipe, seed, teller(log, advance, report))
-    metrics = {"dev": plain(outcome.dev)}
+        scale = Scale.of(sets["train"])
+        train_set, dev_set = scale.of_set(sets["train"]), scale.of_set(sets["dev"])
+        outcome = train_loop(learner, train_set, dev_set, recipe, seed, teller(log, advance, report))
+    scale.back(network.last)
+    metrics = {"dev": plain(evaluate(learner, sets["dev"]))}
     if "test" in sets:
         answers = learner.answers(sets["test"])
         metrics["test"] = plain(measure(answers, sets["test"]))
