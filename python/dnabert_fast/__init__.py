@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .seq.batch import Windows as Windows
     from .seq.genome import Genome as Genome
     from .seq.plan import Plan as Plan
+    from .workflows.attention import attention as attention
     from .workflows.check import check as check
     from .workflows.finetune import finetune as finetune
     from .workflows.pretrain import pretrain as pretrain
@@ -36,6 +37,7 @@ _HOME = {
     "TokenBatch": "seq.batch",
     "TokenDataset": "engine.dataset",
     "Windows": "seq.batch",
+    "attention": "workflows.attention",
     "check": "workflows.check",
     "embed": "workflows.sequences",
     "finetune": "workflows.finetune",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import DnabertError
-from ..seq.types import F32, F64, I64
+from ..seq.types import F32, F64, I64, Bool
 
-__all__ = ["Regions", "high_regions"]
+__all__ = ["Places", "Regions", "high_regions", "merged"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,29 @@ class Regions:
 
     def __len__(self) -> int:
         return len(self.window)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Stretches of a genome with a value each: contig, start, end i64[r], value f32[r]."""
+
+    contig: I64
+    start: I64
+    end: I64
+    value: F32
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def take(self, rows: I64 | Bool) -> Places:
+        """These stretches, in the order given."""
+        return Places(self.contig[rows], self.start[rows], self.end[rows], self.value[rows])
+
+    @staticmethod
+    def concatenate(parts: Sequence[Places]) -> Places:
+        """The stretches of all parts (one at least)."""
+        columns = ((part.contig, part.start, part.end, part.value) for part in parts)
+        return Places(*(np.concatenate(column) for column in zip(*columns, strict=True)))
 
 
 def high_regions(
@@ -54,6 +78,20 @@ def high_regions(
     starts, ends = starts[long], ends[long]
     found = window[starts]
     return Regions(found, starts - offsets[found], ends - offsets[found])
+
+
+def merged(places: Places) -> Places:
+    """Stretches by contig and start, those that overlap or touch made one with the highest of their values."""
+    if not len(places):
+        return places
+    places = places.take(np.lexsort((places.start, places.contig)))
+    span = int(places.end.max()) + 2
+    start = places.contig * span + places.start
+    reach = np.maximum.accumulate(places.contig * span + places.end)
+    first = np.flatnonzero(np.concatenate([[True], start[1:] > reach[:-1]]))
+    last = np.append(first[1:], len(start)) - 1
+    contig = places.contig[first]
+    return Places(contig, places.start[first], reach[last] - contig * span, np.maximum.reduceat(places.value, first))
 
 
 def _mean_and_least(values: F64, offsets: I64, factor: float) -> tuple[F64, F64]:

@@ -16,10 +16,10 @@ from ..seq.batch import MAX_TOKENS, PIECE
 from ..seq.genome import Genome
 from ..seq.plan import Stretch, stretches, tile
 from ..seq.track import overlap_mean
-from ..seq.types import F32, I64
+from ..seq.types import F32, I64, U8
 from ..seq.variants import Regions
 
-__all__ = ["UNIT_BASES", "UNIT_WINDOWS", "ScanSummary", "ScanUnit", "plan_scan", "scan"]
+__all__ = ["UNIT_BASES", "UNIT_WINDOWS", "ScanSummary", "ScanUnit", "plan_scan", "scan", "unknown_bases"]
 
 UNIT_BASES = 1_000_000
 UNIT_WINDOWS = 8192
@@ -138,7 +138,7 @@ def scan(
             return _Work(stretch, starts, None, 0)
         first = int(starts[0])
         bases = genome.bases(genome.names[stretch.contig], first, int(starts[-1]) + window)
-        kept = _unknown_bases(bases, starts - first, window) <= max_n * window
+        kept = unknown_bases(bases, starts - first, starts - first + window) <= max_n * window
         left_out = int(np.count_nonzero(~kept & (starts >= stretch.start)))
         starts = starts[kept]
         if not len(starts):
@@ -203,11 +203,11 @@ class CallMerger:
         return last
 
 
-def _unknown_bases(bases: np.ndarray[tuple[int], np.dtype[np.uint8]], starts: I64, window: int) -> I64:
-    """Bases other than A, C, G, T (or U) of each window, int64 [n]."""
+def unknown_bases(bases: U8, starts: I64, ends: I64) -> I64:
+    """Bases other than A, C, G, T (or U) of each window bases[starts[i]:ends[i]], int64 [n]."""
     running = np.zeros(len(bases) + 1, np.int64)
     np.cumsum(_UNKNOWN[bases], out=running[1:])
-    counts: I64 = running[starts + window] - running[starts]
+    counts: I64 = running[ends] - running[starts]
     return counts
 
 

@@ -14,7 +14,7 @@ from ..engine.predict import Prepared
 from ..seq.batch import Windows
 from ..seq.types import F32, I64
 
-__all__ = ["HasWindows", "embed_sequences", "predict_sequences"]
+__all__ = ["HasWindows", "answer_units", "embed_sequences", "predict_sequences"]
 
 
 class HasWindows(Protocol):
@@ -41,7 +41,7 @@ class _Work(Generic[Unit]):
     prepared: list[Prepared] | None
 
 
-def _run(
+def answer_units(
     model: Model,
     units: Iterable[Unit],
     ask: Callable[[list[Prepared], Callable[[float], None]], Callable[[], F32]],
@@ -50,7 +50,10 @@ def _run(
     progress: Callable[[int], None],
     along_bases: bool = False,
 ) -> int:
-    """Answer the sequences (pairs) that have at least one k-mer (each); the others get NaN and are counted."""
+    """Answer the sequences (pairs) that have at least one k-mer (each); the others get NaN and are counted.
+
+    `ask` begins to answer prepared sequences: rows [n, width], or with `along_bases` [B, width].
+    """
     too_short = 0
     progress = in_turn(progress)
 
@@ -102,7 +105,7 @@ def predict_sequences(
         logits = model.begin(prepared, tick)
         return lambda: model.probabilities(logits())
 
-    return _run(model, units, ask, max(1, len(model.labels)), write, progress, model.labels_bases)
+    return answer_units(model, units, ask, max(1, len(model.labels)), write, progress, model.labels_bases)
 
 
 def embed_sequences(
@@ -121,4 +124,4 @@ def embed_sequences(
     def ask(prepared: list[Prepared], tick: Callable[[float], None]) -> Callable[[], F32]:
         return model.begin(prepared, tick, pooling)
 
-    return _run(model, units, ask, width, write, progress)
+    return answer_units(model, units, ask, width, write, progress)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import DnabertError
-from . import check, evaluate, machine, prepare, pretrain, score, training
+from . import attention, check, evaluate, machine, prepare, pretrain, score, training
 from .screen import Told, err, plain
 
 __all__ = ["app", "run"]
@@ -32,6 +32,7 @@ for verb in (
     score.predict,
     score.embed,
     score.tokenize,
+    attention.attention,
     pretrain.pretrain,
     training.finetune,
     evaluate.evaluate,

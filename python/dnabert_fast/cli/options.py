@@ -80,6 +80,30 @@ Pooling: TypeAlias = Annotated[str, _option(help="mean (over the k-mers) or cls.
 Kmer: TypeAlias = Annotated[int, _option("--kmer", "-k", help="Length of the k-mers.", min=3, max=6)]
 Ids: TypeAlias = Annotated[bool, _option(help="Token ids in place of letters.")]
 
+# Attention
+Attended: TypeAlias = Annotated[
+    str, _argument(help="Sequences (FASTA, csv/tsv), or with --window or --regions a genome.", metavar="INPUT")
+]
+AttentionOutput: TypeAlias = Annotated[
+    Path, _file(".npy, .npz, .tsv.gz, .parquet; of a genome .bw, .bedgraph.gz.", "FILE", "--output", "-o")
+]
+AttendedRegions: TypeAlias = Annotated[
+    Path | None, _file("Each region is a window; with --window or --stride: tile these regions.", "BED", "--regions")
+]
+AttendedStride: TypeAlias = Annotated[
+    int | None, _option("--stride", help="Bases between the starts of windows; default 100.", min=1)
+]
+Raw: TypeAlias = Annotated[bool, _option("--raw", help="Scores as they are, not divided by each window's norm.")]
+High: TypeAlias = Annotated[
+    Path | None, _file("Write regions above the window's mean and 10 times its lowest score here.", "BED")
+]
+Quantile: TypeAlias = Annotated[
+    float | None, _option(help="High is above this quantile of the window instead.", min=0, max=1)
+]
+FullMap: TypeAlias = Annotated[
+    bool, _option("--full-map", help="Write every token's attention to every other, of a single window, as .npy.")
+]
+
 # Checking
 CheckedModel: TypeAlias = Annotated[str, _argument(help="Model folder, hub name, or 'demo'.", metavar="MODEL")]
 CheckedPrecision: TypeAlias = Annotated[

@@ -46,13 +46,19 @@ class Bed:
         return len(self.start)
 
 
-def read_bed(path: str | Path) -> Bed:
+def read_bed(path: str | Path, *, may_be_empty: bool = False) -> Bed:
     """Read a BED file of three or more columns, plain or gzip; `#`, `track`, `browser` and title lines are skipped.
 
     Raises FormatError naming the line for too few columns, a coordinate that is no number, or start > end, and for a
-    file that is missing, broken or without any region. Source: the BED specification of GA4GH/hts-specs.
+    file that is missing or broken, or without any region unless it `may_be_empty`. Source: the BED specification of
+    GA4GH/hts-specs.
     """
-    fields = _regions(path)
+    fields = _fields(path)
+    if not len(fields.line) and may_be_empty:
+        none = np.empty(0, np.int64)
+        letters = np.empty(0, np.uint8)
+        return Bed((), none.astype(np.int32), none, none, letters, (letters, np.zeros(1, np.int64)), none)
+    _need_regions(fields, path)
     start, end = fields.numbers(1, "start"), fields.numbers(2, "end")
     wrong = np.flatnonzero(start > end)
     if len(wrong):
@@ -79,11 +85,20 @@ def bed_labels(path: str | Path) -> tuple[list[bytes], I64]:
 
 
 def _regions(path: str | Path) -> _Fields:
+    fields = _fields(path)
+    _need_regions(fields, path)
+    return fields
+
+
+def _need_regions(fields: _Fields, path: str | Path) -> None:
+    if not len(fields.line):
+        raise FormatError(f"{path}: holds no regions; a BED file has lines of contig, start, end")
+
+
+def _fields(path: str | Path) -> _Fields:
     fields = _Fields(_contents(Path(path)), str(path))
     if len(fields.line) and fields.text(0, 1).lower() in _TITLES:
         fields.drop_first()
-    if not len(fields.line):
-        raise FormatError(f"{path}: holds no regions; a BED file has lines of contig, start, end")
     return fields
 
 
@@ -231,11 +246,15 @@ class BedSink(WrittenAside):
 
     def write(self, contig: str, start: I64, end: I64, value: F32) -> None:
         """Write regions of one contig: start and end i64[n], value f32[n]."""
+        self.write_named(repeated(contig, len(start)), start, end, value)
+
+    def write_named(self, contigs: TextColumn, start: I64, end: I64, value: F32) -> None:
+        """Write regions of several contigs, named one by one."""
         n = len(start)
         self._longest = max(self._longest, int(end.max(initial=0)))
         score = np.clip(np.rint(1000 * value.astype(np.float64)), 0, 1000).astype(np.int64)
         dot = repeated(".", n)
-        columns: list[TextColumn] = [repeated(contig, n), start, end, dot, score, dot, value]
+        columns: list[TextColumn] = [contigs, start, end, dot, score, dot, value]
         self._file.write(format_table(columns))
         self._file.end_unit()
 

@@ -30,6 +30,10 @@ class Plan:
     def __getitem__(self, part: slice) -> Plan:
         return Plan(self.contig[part], self.start[part], self.end[part], self.reverse[part])
 
+    def take(self, rows: I64) -> Plan:
+        """These windows, in the order given."""
+        return Plan(self.contig[rows], self.start[rows], self.end[rows], self.reverse[rows])
+
     @staticmethod
     def of(contig: int, start: I64, end: I64, reverse: bool = False) -> Plan:
         """Windows of one contig on one strand."""

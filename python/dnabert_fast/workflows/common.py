@@ -20,13 +20,15 @@ from ..seq.variants import Regions
 __all__ = ["check_outputs", "read_regions", "window_length", "write_summary"]
 
 
-def read_regions(path: str | Path, genome: Genome, aliases: AliasTable, k: int = 0) -> Regions:
+def read_regions(
+    path: str | Path, genome: Genome, aliases: AliasTable, k: int = 0, *, may_be_empty: bool = False
+) -> Regions:
     """Regions of a BED file on a genome's contigs; column 6, where it says "-", turns a window round.
 
     Raises FormatError naming the line for a contig that the genome has not, for a region that reaches outside it, and
-    for one shorter than `k` bases.
+    for one shorter than `k` bases; and for a file without regions unless it `may_be_empty`.
     """
-    bed = read_bed(path)
+    bed = read_bed(path, may_be_empty=may_be_empty)
     rows, _ = resolve(bed.contigs, genome, aliases)
     contig = np.array(rows, np.int32)[bed.contig]
     missing = np.flatnonzero(contig < 0)

@@ -1,0 +1,70 @@
+"""The verb `attention`: what a model looks at."""
+
+from __future__ import annotations
+
+from . import options as o
+from .screen import note, show_counts, shown_progress
+
+__all__ = ["attention"]
+
+
+def attention(
+    source: o.Attended,
+    model: o.Model,
+    output: o.AttentionOutput,
+    regions: o.AttendedRegions = None,
+    window: o.Window = None,
+    stride: o.AttendedStride = None,
+    strand: o.Strand = "+",
+    raw: o.Raw = False,
+    high: o.High = None,
+    quantile: o.Quantile = None,
+    full_map: o.FullMap = False,
+    max_n: o.MaxN = 0.5,
+    precision: o.Precision = "fp32",
+    device: o.Device = "auto",
+    threads: o.Threads = None,
+    summary: o.Summary = None,
+    quiet: o.Quiet = False,
+) -> None:
+    """Write how much the model attends to each base: arrays, tables, tracks, and the regions attended to most."""
+    from ..workflows.attention import attention as work
+
+    with shown_progress(quiet) as progress:
+        facts = work(
+            source,
+            model=model,
+            output=output,
+            regions=regions,
+            window=window,
+            stride=stride,
+            strand=strand,
+            raw=raw,
+            high=high,
+            quantile=quantile,
+            map_only=full_map,
+            max_n=max_n,
+            precision=precision,
+            device=device,
+            threads=threads,
+            summary=summary,
+            progress=progress,
+        )
+    if quiet:
+        return
+    shown = {
+        "windows": "windows",
+        "left_out_n": "left out for unknown bases",
+        "sequences": "sequences",
+        "shorter_than_k": "shorter than k, without a score",
+        "bases": "bases",
+        "high_regions": "high regions",
+        "heads": "heads",
+        "tokens": "tokens",
+    }
+    show_counts(
+        f"{facts['output']}  ({facts['seconds']:.1f} s)",
+        {words: facts[name] for name, words in shown.items() if name in facts},
+    )
+    for text in facts["notes"]:
+        note(text)
