@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .seq.genome import Genome as Genome
     from .seq.plan import Plan as Plan
     from .workflows.attention import attention as attention
+    from .workflows.battery import battery as battery
     from .workflows.check import check as check
     from .workflows.finetune import finetune as finetune
     from .workflows.pretrain import pretrain as pretrain
@@ -38,6 +39,7 @@ _HOME = {
     "TokenDataset": "engine.dataset",
     "Windows": "seq.batch",
     "attention": "workflows.attention",
+    "battery": "workflows.battery",
     "check": "workflows.check",
     "embed": "workflows.sequences",
     "finetune": "workflows.finetune",
