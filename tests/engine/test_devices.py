@@ -233,3 +233,20 @@ def test_a_gpu_whose_memory_is_full_runs_smaller_batches(make_model: Callable[..
     del hold
     assert found == pytest.approx(expected, abs=1e-4)
     assert "ran out of memory" in tight.notes[0]
+
+
+def test_attention_as_on_a_processor(pair: tuple[Model, Model, Near], sequences: list[bytes]) -> None:
+    """Of sequences, and of windows whose bases are sent once."""
+    device, processor, _ = pair
+    for strand in ("+", "both"):
+        found, expected = (model.with_strand(strand).attention(sequences[:7], True) for model in (device, processor))
+        assert found.scores == pytest.approx(expected.scores, abs=1e-5)
+    bases = np.frombuffer(sequences[12] + sequences[13], np.uint8)
+    starts = np.array([0, 5, 11])
+    for reverse in (None, np.array([False, True, False])):
+        logits, scores = zip(
+            *(m.begin_attention(m.prepare_spans(bases, starts, starts + 14, reverse))() for m in (device, processor)),
+            strict=True,
+        )
+        assert logits[0] == pytest.approx(logits[1], abs=1e-4)
+        assert scores[0] == pytest.approx(scores[1], abs=1e-5)

@@ -95,15 +95,16 @@ def merged(places: Places) -> Places:
 
 
 def _mean_and_least(values: F64, offsets: I64, factor: float) -> tuple[F64, F64]:
-    """The mean of each window, and `factor` times its least value; infinite for windows without any."""
+    """The mean of each window (infinite where it has no value), and `factor` times its least value."""
     filled, known = np.diff(offsets) > 0, ~np.isnan(values)
     starts = offsets[:-1][filled]
-    mean, least = np.full(len(filled), np.inf), np.full(len(filled), np.inf)
+    mean, least = np.full(len(filled), np.inf), np.zeros(len(filled))
     if len(starts):
         count = np.add.reduceat(known.astype(np.int64), starts)
         sums = np.add.reduceat(np.where(known, values, 0.0), starts)
         mean[filled] = np.where(count > 0, sums / np.maximum(count, 1), np.inf)
-        least[filled] = np.minimum.reduceat(np.where(known, values, np.inf), starts)
+        lowest = np.minimum.reduceat(np.where(known, values, np.inf), starts)
+        least[filled] = np.where(count > 0, lowest, 0.0)
     return mean, factor * least
 
 

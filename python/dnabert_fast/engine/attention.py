@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import torch
 
-from .predict import MAX_TOKENS, Later, Prepared, begin_windows, piece_tables, runs
+from .predict import MAX_TOKENS, Prepared, begin_windows, piece_tables, runs
 from .runner import Job, Runner
 
 if TYPE_CHECKING:
@@ -69,9 +69,7 @@ def begin_attention(
         job = Job(prepared.batch, prepared.distinct.first, encode, "cls", max_tokens, tick, of_tokens)
         *of_pieces, (weights, rows) = piece_tables(network, runner, job)
         fetched = runner.staging.fetch(weights)
-        asked: Later = lambda: np.empty((prepared.n_windows, 0), np.float32)  # noqa: E731 - the other case is no lambda
-        for vectors, which in of_pieces:
-            asked = begin_windows(network, runner, prepared, vectors, which)
+        asked = [begin_windows(network, runner, prepared, *of_piece) for of_piece in of_pieces]
 
     def finish() -> Attended:
         kmers = prepared.batch.lengths.astype(np.int64) - 2
@@ -79,7 +77,8 @@ def begin_attention(
         found = fetched()[runs(rows[prepared.distinct.inverse] + 1, kmers), 0]
         if prepared.reverse is not None and prepared.reverse.any():
             found = found[_backwards(of_window, prepared.reverse)]
-        return asked(), base_means(found, of_window, network.config.k)
+        answers = asked[0]() if asked else np.empty((prepared.n_windows, 0), np.float32)
+        return answers, base_means(found, of_window, network.config.k)
 
     return finish
 
