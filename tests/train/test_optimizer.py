@@ -8,7 +8,7 @@ import torch
 from dnabert_fast.nn.config import PRESETS
 from dnabert_fast.nn.network import build
 from dnabert_fast.train.optimizer import FlatGradients, adamw, linear_rate, moments
-from dnabert_fast.train.recipes import PRETRAINING
+from dnabert_fast.train.recipes import PRETRAINING, customised
 
 
 def test_rates_of_the_paper() -> None:
@@ -75,3 +75,28 @@ def test_flat_gradients_are_clipped_as_torch_does(most: float) -> None:
         for mine, expected in zip(layers[0].parameters(), layers[1].parameters(), strict=True):
             torch.testing.assert_close(mine.grad, expected.grad)
         assert turn == 0 or gradients.buffer.abs().sum() > 0
+
+
+def test_small_networks_start_with_more_gain_no_dropout_and_ordered_positions() -> None:
+    """The paper's start is left alone; a small network has it too where one is named beside another preset."""
+    for name in ("tiny", "mini", "small"):
+        recipe = PRETRAINING[name]
+        encoder = recipe.network.encoder
+        assert recipe.positions == "sinusoidal"
+        assert encoder.hidden_dropout == encoder.attention_dropout == 0.0
+        assert encoder.initializer_range * encoder.hidden_size**0.5 == pytest.approx(0.02 * 768**0.5, rel=0.02)
+    named = customised("dnabert-6", network="mini", kmer=None, mask_rate=None)
+    assert named.network == PRETRAINING["mini"].network
+    paper = PRETRAINING["dnabert-6"]
+    assert (paper.positions, paper.network.encoder.initializer_range) == ("random", 0.02)
+
+
+def test_sinusoids_put_near_positions_nearer_than_far_ones() -> None:
+    network = PRETRAINING["mini"].network
+    table = build(network, seed=3, positions="sinusoidal", pooler=False).encoder.position.detach()
+    other = build(network, seed=3, pooler=False).encoder.position.detach()
+    assert float(table.square().mean().sqrt()) == pytest.approx(float(other.square().mean().sqrt()), rel=0.02)
+    products = table @ table.T
+    near, far = products.diagonal(1), products.diagonal(60)
+    assert near.min() > far.max()
+    assert near.std() < 1e-4 * near.mean()  # what lies between two positions depends on their distance alone

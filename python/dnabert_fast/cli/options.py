@@ -233,6 +233,10 @@ Span: TypeAlias = Annotated[int | None, _option(help="K-mers masked side by side
 Longest: TypeAlias = Annotated[
     int | None, _option(help="Bases of the longest samples; default: what 510 k-mers span. Short ones train sooner.")
 ]
+Positions: TypeAlias = Annotated[
+    str | None,
+    _option(help="How the position table starts: random, or sinusoidal, which small networks need."),
+]
 TrainedStrand: TypeAlias = Annotated[str | None, _option("--strand", help="Strand of the samples: + or both.")]
 Include: TypeAlias = Annotated[
     list[str] | None, _option(help="Train on these contigs or regions alone; may be repeated.", metavar="CONTIG|BED")

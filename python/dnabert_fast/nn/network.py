@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +18,10 @@ from .heads import Head, MaskedLM, Tokens, make_head
 from .packed import Packed
 from .prepared import PreparedEncoder
 
-__all__ = ["Network", "build"]
+__all__ = ["POSITIONS", "Network", "build"]
+
+POSITIONS = ("random", "sinusoidal")
+"""How a position table may start; see `build`."""
 
 
 class Network(nn.Module):
@@ -180,8 +184,13 @@ class Network(nn.Module):
 
 
 @torch.inference_mode(False)  # the parameters must be fit for training wherever they are made
-def build(config: NetworkConfig, backend: Backend | None = None, *, seed: int, **options: Any) -> Network:
+def build(
+    config: NetworkConfig, backend: Backend | None = None, *, seed: int, positions: str = "random", **options: Any
+) -> Network:
     """A network with fresh weights: N(0, initializer_range), LayerNorms 1 and 0, biases 0, as BERT begins.
+
+    With `positions` "sinusoidal" the position table starts as Vaswani et al. 2017 (section 3.5) have it, scaled to the
+    same deviation, so that attention finds a token's neighbours sooner; it is trained like the rest.
 
     They are drawn on the processor, so that a seed gives the same ones on every device.
     """
@@ -199,7 +208,17 @@ def build(config: NetworkConfig, backend: Backend | None = None, *, seed: int, *
                     parameter.normal_(0.0, config.encoder.initializer_range, generator=generator)
                 else:
                     parameter.fill_(1.0 if isinstance(module, nn.LayerNorm) and name == "weight" else 0.0)
+        if positions == "sinusoidal":
+            table = network.encoder.position
+            table.copy_(_sinusoids(*table.shape) * (config.encoder.initializer_range * math.sqrt(2)))
     return network.to(backend.device)
+
+
+def _sinusoids(positions: int, dimensions: int) -> Tensor:
+    """sin and cos side by side of each position at wavelengths of 2 pi to 20,000 pi, [positions, dimensions]."""
+    pairs = torch.arange(-(-dimensions // 2)) * 2 / dimensions
+    angles = torch.arange(positions)[:, None] * 10_000.0**-pairs
+    return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, :dimensions]
 
 
 def _init_recurrent(name: str, parameter: Tensor, generator: torch.Generator) -> None:

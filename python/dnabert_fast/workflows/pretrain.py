@@ -52,6 +52,7 @@ def pretrain(
     whole_spans: bool | None = None,
     span: int | None = None,
     longest: int | None = None,
+    positions: str | None = None,
     strand: str | None = None,
     include: Sequence[str | Path] = (),
     exclude: Sequence[str | Path] = (),
@@ -95,6 +96,7 @@ def pretrain(
         whole_spans=whole_spans,
         span=span,
         longest=longest,
+        positions=positions,
         strand=strand,
     )
     if model is not None and (network is not None or kmer is not None):
@@ -219,7 +221,7 @@ def _backend(device: str, precision: str) -> Backend:
 def _starting_network(model: str | None, recipe: PretrainRecipe, backend: Backend, seed: int) -> Network:
     """A network with a masked-LM head: new, or that of a folder, which gets a new head where it has another."""
     if model is None:
-        return build(recipe.network, backend, seed=seed, pooler=False)
+        return build(recipe.network, backend, seed=seed, positions=recipe.positions, pooler=False)
     network = read_network(model, device=backend.device, precision=backend.precision)
     if network.config.head == "mlm":
         return network
