@@ -21,6 +21,7 @@ __all__ = [
     "Edits",
     "MutationSummary",
     "all_substitutions",
+    "codes",
     "deletions",
     "edited",
     "edited_logits",

@@ -104,6 +104,27 @@ FullMap: TypeAlias = Annotated[
     bool, _option("--full-map", help="Write every token's attention to every other, of a single window, as .npy.")
 ]
 
+# Changing windows
+MutatedGenome: TypeAlias = Annotated[
+    str | None, _argument(help="FASTA or .2bit of --region or --variants.", metavar="[GENOME]")
+]
+MutatedRegions: TypeAlias = Annotated[
+    list[str] | None,
+    _option("--region", help="A window of GENOME, from 1 with both ends; may be repeated.", metavar="CONTIG:START-END"),
+]
+MutatedVariants: TypeAlias = Annotated[
+    Path | None, _file("The windows of these variants, which are drawn on the maps.", "VCF", "--variants")
+]
+MutatedSequences: TypeAlias = Annotated[
+    Path | None, _file("Each is a window: FASTA, or csv/tsv with a column 'sequence'.", "FILE", "--sequences")
+]
+Mutations: TypeAlias = Annotated[
+    Path | None, _file("Score these changes alone: lines of row of --sequences (from 0), start, end, allele.")
+]
+Deletions: TypeAlias = Annotated[int, _option(help="Delete 1 to so many bases at every place, too.", min=0)]
+Gradients: TypeAlias = Annotated[int, _option(help="Integrated gradients in so many steps, too.", min=0)]
+Picture: TypeAlias = Annotated[bool, _option("--picture", help="Draw a map of each window.")]
+
 # Checking
 CheckedModel: TypeAlias = Annotated[str, _argument(help="Model folder, hub name, or 'demo'.", metavar="MODEL")]
 CheckedPrecision: TypeAlias = Annotated[

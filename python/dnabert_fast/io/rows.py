@@ -102,6 +102,9 @@ def _record(header: bytes, at: int, parts: list[bytes], path: str | Path, labell
 
 def _table(lines: _Lines, header: bytes, at: int, path: str | Path, labelled: bool) -> Rows:
     separator = b"\t" if b"\t" in header else b","
+    if separator not in header and b"sequence" in (words := header.split()):
+        # The original's own prom-core set: its rows have tabs, its first line has blanks.
+        separator, header = b"\t", b"\t".join(words)
     columns = [name.strip().lower().decode("utf-8", "replace") for name in _fields(header, separator, at, path)]
     first, second = next((pair for pair in _PAIRS if set(pair) <= set(columns)), ("sequence", None))
     for wanted in (first, "label") if labelled else (first,):

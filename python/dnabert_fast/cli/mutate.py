@@ -1,0 +1,84 @@
+"""The verb `mutate`: what changes of a window do to its score."""
+
+from __future__ import annotations
+
+from . import options as o
+from .screen import note, show_counts, shown_progress
+
+__all__ = ["mutate"]
+
+_VIEWS = {"attention": "attention", "effect": "substitutions", "gradient": "gradients"}
+
+
+def mutate(
+    genome: o.MutatedGenome = None,
+    *,
+    model: o.Model,
+    output: o.Folder,
+    region: o.MutatedRegions = None,
+    variants: o.MutatedVariants = None,
+    windows: o.Windows = "centred",
+    window: o.Window = None,
+    sequences: o.MutatedSequences = None,
+    mutations: o.Mutations = None,
+    deletions: o.Deletions = 0,
+    gradients: o.Gradients = 0,
+    picture: o.Picture = False,
+    strand: o.Strand = "+",
+    class_name: o.ClassName = None,
+    alias: o.Alias = None,
+    precision: o.Precision = "fp32",
+    device: o.Device = "auto",
+    threads: o.Threads = None,
+    summary: o.Summary = None,
+    quiet: o.Quiet = False,
+) -> None:
+    """Score every single substitution of windows (deletions too), with maps of them, or mutations from a file."""
+    from ..workflows.mutate import mutate as work
+
+    with shown_progress(quiet) as progress:
+        facts = work(
+            genome,
+            model=model,
+            output=output,
+            region=region or (),
+            variants=variants,
+            windows=windows,
+            window=window,
+            sequences=sequences,
+            mutations=mutations,
+            longest=deletions,
+            gradients=gradients,
+            picture=picture,
+            strand=strand,
+            class_name=class_name,
+            alias=alias,
+            precision=precision,
+            device=device,
+            threads=threads,
+            summary=summary,
+            progress=progress,
+        )
+    if quiet:
+        return
+    rows: dict[str, int | str] = {"windows": facts["windows"], "changed windows": facts["mutants"]}
+    rows |= {"pieces": facts["pieces"], "pieces encoded": facts["pieces_encoded"]}
+    if "variants" in facts:
+        rows |= {"variants": facts["variants"], "variants scored": facts["variants_scored"]}
+    for pair, found in facts.get("agreement", {}).items():
+        one, _, other = pair.partition("_")
+        rows[f"rank correlation, {_VIEWS[one]} and {_VIEWS[other]}"] = _shown(found)
+    if "pictures" in facts:
+        rows["pictures"] = len(facts["pictures"])
+    show_counts(f"{facts['output']}  ({facts['seconds']:.1f} s)", rows)
+    for text in facts["notes"]:
+        note(text)
+
+
+def _shown(found: dict[str, float | None]) -> str:
+    """A mean over windows with its interval, if there are several."""
+    if found["spearman"] is None:
+        return "none"
+    if found["low"] is None:
+        return f"{found['spearman']:.3f}"
+    return f"{found['spearman']:.3f} ({found['low']:.3f} to {found['high']:.3f})"

@@ -1,0 +1,88 @@
+"""The parts that pictures of one window share: its letters, its attention, its scale, and heat maps of changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .style import BLUE, GREY, INK, SKY, VERMILLION
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+    from matplotlib.image import AxesImage
+
+    from ..seq.types import F32, F64
+
+__all__ = ["bars", "changes_map", "heat", "number_bases", "round_up", "spell"]
+
+_POINTS = 72  # an inch
+_SMALLEST = 3.2  # points of a letter that is still drawn
+
+
+def spell(axes: Axes, letters: str, *, y: float = 0.5, first: int = 0) -> None:
+    """Write the letters at x = first, first + 1, ..., as large as their places allow; none where that is too small.
+
+    y is in heights of the axes. Call it when the limits of x are set.
+    """
+    low, high = axes.get_xlim()
+    inches = axes.get_window_extent().width / axes.figure.dpi
+    size = min(8.5, 1.25 * _POINTS * inches / (high - low))
+    if size < _SMALLEST:
+        return
+    for at, letter in enumerate(letters, first):
+        axes.text(at, y, letter, transform=axes.get_xaxis_transform(), ha="center", va="center", fontsize=size,
+                  family="DejaVu Sans Mono", color=INK)  # fmt: skip
+
+
+def bars(axes: Axes, scores: F32, high: list[tuple[int, int]] | None = None) -> None:
+    """A bar a base; the bases of the stretches `high` dark, the others light."""
+    dark = np.zeros(len(scores), np.bool_)
+    for start, end in high or []:
+        dark[start:end] = True
+    colours = np.where(dark, BLUE, SKY if high is not None else BLUE).tolist()
+    axes.bar(np.arange(len(scores)), np.nan_to_num(scores), width=0.92, color=colours, linewidth=0)
+    axes.set_ylim(0, max(1e-6, 1.06 * float(np.nanmax(scores, initial=0))))
+
+
+def number_bases(axes: Axes, first: int, length: int, every: int | None = None) -> None:
+    """Ticks at round positions, where the base at x = 0 is number `first`."""
+    step = every or next((step for step in (5, 10, 20, 50, 100, 200, 500) if length / step <= 16), 1000)
+    numbers = [number for number in range(first, first + length) if number % step == 0]
+    axes.set_xticks([number - first for number in numbers], [f"{number:,}" for number in numbers])
+
+
+def changes_map(name: str = "losses and gains") -> Colormap:
+    """Colours of a change: losses vermillion, none white, gains blue; places without a value are grey."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    found = LinearSegmentedColormap.from_list(name, [(0, VERMILLION), (0.5, "#FFFFFF"), (1, BLUE)])
+    found.set_bad("#EEEEEE")
+    return found
+
+
+def heat(
+    axes: Axes, table: F64, rows: list[str], limit: float, *, title: str, loss_is_positive: bool = False
+) -> AxesImage:
+    """A table [rows, L] as a heat map of changes between -limit and limit."""
+    colours = changes_map()
+    if loss_is_positive:
+        colours = colours.reversed()
+    image = axes.imshow(
+        np.ma.masked_invalid(table), cmap=colours, vmin=-limit, vmax=limit, aspect="auto", interpolation="none"
+    )
+    axes.set_yticks(range(len(rows)), rows)
+    axes.tick_params(axis="both", length=0)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_visible(False)
+    axes.set_ylabel(title, color=GREY)
+    return image
+
+
+def round_up(value: float) -> float:
+    """The least number not below a value that has one digit other than 0; 1 for none."""
+    if not np.isfinite(value) or value <= 0:
+        return 1.0
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(f"{np.ceil(value / power * (1 - 1e-6)) * power:.6g}")

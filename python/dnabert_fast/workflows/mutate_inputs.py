@@ -1,0 +1,249 @@
+"""The windows that `mutate` changes: regions of a genome, sequences of a file, windows of variants, mutated rows."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ..analysis.mutagenesis import Edits
+from ..analysis.variants import ScoredUnit, VariantOptions, VariantSummary, score_variants
+from ..engine.model import Model
+from ..engine.scores import Readout
+from ..errors import DnabertError, FormatError
+from ..io.mutations import Mutations
+from ..io.sequences import sequence_units
+from ..io.vcf import VcfSource
+from ..seq.aliases import AliasTable, resolve
+from ..seq.batch import Windows
+from ..seq.genome import Genome
+from ..seq.types import F32, I32, I64, Bool
+from ..seq.variants import FLAG_NAMES, Regions, changes, place
+from .common import read_regions
+
+__all__ = [
+    "Targets",
+    "Variants",
+    "mutated_rows",
+    "region_targets",
+    "sequence_targets",
+    "variant_targets",
+]
+
+_TOGETHER = 256
+"""Windows whose results are held at a time."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Windows to change, by name.
+
+    spans: the windows, each with what follows it as far as deletions reach; lengths i64[n]: their own bases; first
+    i64[n]: the number of their first base, from 1, on the contig or in the sequence; reverse bool[n]: read backwards.
+    """
+
+    names: list[str]
+    spans: Windows
+    lengths: I64
+    first: I64
+    reverse: Bool
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def windows(self) -> Windows:
+        """The windows alone."""
+        starts = self.spans.offsets[:-1]
+        return Windows.from_spans(self.spans.bases, starts, starts + self.lengths)
+
+    def parts(self) -> Iterator[Targets]:
+        """A few of them at a time, in order."""
+        for a in range(0, len(self), _TOGETHER):
+            cut = slice(a, min(a + _TOGETHER, len(self)))
+            yield Targets(self.names[cut], self.spans[cut], self.lengths[cut], self.first[cut], self.reverse[cut])
+
+
+@dataclass
+class Variants:
+    """Scored ALT alleles of a VCF: their windows, rows of Targets (-1: none), and where in it their change begins.
+
+    position i64[a] from 1; scores f32[a] by the names of `analysis.variants`, NaN where there is none; reasons by name.
+    """
+
+    window: I64 = field(default_factory=lambda: np.empty(0, np.int64))
+    at: I64 = field(default_factory=lambda: np.empty(0, np.int64))
+    deleted: I64 = field(default_factory=lambda: np.empty(0, np.int64))
+    position: I64 = field(default_factory=lambda: np.empty(0, np.int64))
+    contig: list[str] = field(default_factory=list)
+    ref: list[str] = field(default_factory=list)
+    alt: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    scores: dict[str, F32] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+
+def region_targets(
+    genome: Genome, regions: Sequence[str], aliases: AliasTable, k: int, flank: int, path: str | Path
+) -> Targets:
+    """Windows given as chr20:268,001-268,300, 1-based with both ends, as genome browsers write them.
+
+    Raises DnabertError for what is not such a region, a contig that the genome has not, a region that reaches beyond
+    its contig, and one shorter than k.
+    """
+    contig, start, end = [], [], []
+    for text in regions:
+        found = re.fullmatch(r"(.+):([\d,]+)-([\d,]+)", text.strip())
+        if found is None:
+            raise DnabertError(f"--region {text}: write CONTIG:START-END, from 1 with both ends, as in chr20:1001-1300")
+        first, last = (int(number.replace(",", "") or 0) for number in found.group(2, 3))
+        (row,), _ = resolve([found[1]], genome, aliases)
+        if row < 0:
+            raise DnabertError(f"--region {text}: {path} has no contig {found[1]}")
+        length = int(genome.lengths[row])
+        if first < 1 or last < first or last > length:
+            raise DnabertError(f"--region {text}: contig {genome.names[row]} has the bases 1 to {length:,}")
+        if last - first + 1 < k:
+            raise DnabertError(f"--region {text}: {last - first + 1} bases are fewer than one {k}-mer has")
+        contig.append(row)
+        start.append(first - 1)
+        end.append(last)
+    backward = np.zeros(len(contig), np.bool_)
+    return _of_genome(genome, np.array(contig, np.int32), np.array(start), np.array(end), backward, flank)
+
+
+def sequence_targets(path: str | Path, k: int) -> Iterator[Targets]:
+    """The sequences of a file, some at a time; raises FormatError for pairs and for sequences shorter than k."""
+    for unit in sequence_units(path):
+        if unit.second is not None:
+            raise FormatError(f"{path}: pairs, but a window is a single sequence; give one sequence a row")
+        lengths = unit.windows.lengths
+        short = np.flatnonzero(lengths < k)
+        if len(short):
+            at = int(short[0])
+            raise FormatError(f"{path}: sequence {unit.names[at]} has {lengths[at]} bases, fewer than one {k}-mer has")
+        n = len(lengths)
+        every = Targets(unit.names, unit.windows, lengths, np.ones(n, np.int64), np.zeros(n, np.bool_))
+        yield from every.parts()
+
+
+def mutated_rows(path: str | Path, mutations: Mutations, k: int) -> tuple[Targets, Edits, I64]:
+    """The rows of a file of sequences that mutations name, each once, and the mutations as changes of these.
+
+    A changed row has the length that its mutation gives it. Changes come by row; the third answer says which mutation
+    each is. Raises FormatError, naming the line of the mutation, where the file has no such row, the row no such bases,
+    and where fewer than k are left.
+    """
+    wanted, place_of = np.unique(mutations.row, return_inverse=True)
+    which = place_of.reshape(-1)
+    names: list[str] = []
+    parts: list[Windows] = []
+    rows = 0
+    for unit in sequence_units(path):
+        if unit.second is not None:
+            raise FormatError(f"{path}: pairs, but mutations are of single sequences")
+        rows = unit.first + len(unit.names)
+        own = wanted[(wanted >= unit.first) & (wanted < rows)] - unit.first
+        names += [str(row + unit.first) for row in own.tolist()]
+        parts.append(unit.windows.take(own))
+    windows = Windows.concatenate(parts)
+    if len(names) < len(wanted):
+        at = int(np.flatnonzero(mutations.row >= rows)[0])
+        raise mutations.wrong(at, f"row {mutations.row[at]}, but {path} has the rows 0 to {rows - 1}")
+    have = windows.lengths[which]
+    beyond = np.flatnonzero(mutations.end > have)
+    if len(beyond):
+        at = int(beyond[0])
+        place = f"bases {mutations.start[at]} to {mutations.end[at]}"
+        raise mutations.wrong(at, f"{place}, but row {mutations.row[at]} of {path} has {have[at]}")
+    left = have - (mutations.end - mutations.start) + mutations.allele.lengths
+    short = np.flatnonzero(left < k)
+    if len(short):
+        at = int(short[0])
+        raise mutations.wrong(at, f"leaves {left[at]} bases of row {mutations.row[at]}, fewer than one {k}-mer has")
+    order = np.argsort(which, kind="stable")
+    edits = Edits(which, mutations.start, mutations.end - mutations.start, mutations.allele, left).take(order)
+    n = len(names)
+    return Targets(names, windows, windows.lengths, np.ones(n, np.int64), np.zeros(n, np.bool_)), edits, order
+
+
+def variant_targets(
+    vcf: str | Path,
+    genome: Genome,
+    aliases: AliasTable,
+    model: Model,
+    readout: Readout,
+    *,
+    window: int | None,
+    windows: str | Path | None,
+    flank: int,
+    progress: Callable[[int], None],
+) -> tuple[Targets, Variants]:
+    """The windows of a VCF's alleles, each once in the order of the genome, and the alleles with their scores.
+
+    Windows are centred at the variants (`window` bases) or the regions of a BED file, as in `variants`. Raises
+    DnabertError where no allele has a score.
+    """
+    regions: Regions | None = None if windows is None else read_regions(windows, genome, aliases, model.k)
+    options = VariantOptions(readout, window, regions)
+    found: list[tuple[I32, I64, I64, Bool]] = []
+    alleles = Variants()
+    columns: dict[str, list[F32]] = {}
+    counts = VariantSummary()
+
+    def keep(unit: ScoredUnit) -> None:
+        given = unit.alleles
+        change = changes(given)
+        _, placed = place(given, change, genome, window, regions)
+        rows = placed.rows
+        column = np.full((3, len(given)), -1, np.int64)
+        column[0, rows] = np.arange(len(rows)) + sum(len(part[0]) for part in found)
+        column[1, rows] = change.start[rows] - placed.start
+        column[2, rows] = change.deleted[rows]
+        found.append((given.contig[rows], placed.start, placed.end, placed.reverse))
+        alleles.window, alleles.at, alleles.deleted = (
+            np.concatenate([old, new])
+            for old, new in zip((alleles.window, alleles.at, alleles.deleted), column, strict=True)
+        )
+        alleles.position = np.concatenate([alleles.position, given.position + 1])
+        names, which = unit.records.contigs()
+        alleles.contig += [names[row] for row in which[given.record].tolist()]
+        alleles.ref += [given.ref[i].decode() for i in range(len(given))]
+        alleles.alt += [given.alt[i].decode() for i in range(len(given))]
+        alleles.reasons += [_reasons(flags) for flags in given.flags.tolist()]
+        for name, values in unit.fields.items():
+            columns.setdefault(name, []).append(values)
+
+    source = VcfSource(vcf)
+    score_variants(model, genome, source, lambda names: resolve(names, genome, aliases), keep, options, counts,
+                   progress=progress)  # fmt: skip
+    if not counts.scored:
+        raise DnabertError(f"{vcf}: no allele has a score ({_told(counts.reasons) or 'there are none'})")
+    alleles.scores = {name: np.concatenate(parts) for name, parts in columns.items()}
+    contig, start, end, reverse = (np.concatenate(column) for column in zip(*found, strict=True))
+    table = np.stack([contig.astype(np.int64), start, end, reverse.astype(np.int64)], axis=1)
+    different, which = np.unique(table, axis=0, return_inverse=True)
+    alleles.window = np.append(which.reshape(-1), -1)[alleles.window]
+    once = different[:, 0].astype(np.int32), different[:, 1], different[:, 2], different[:, 3] > 0
+    return _of_genome(genome, *once, flank), alleles
+
+
+def _of_genome(genome: Genome, contig: I32, start: I64, end: I64, reverse: Bool, flank: int) -> Targets:
+    spans = genome.fetch(contig, start, end + flank)
+    rows = zip(contig.tolist(), start.tolist(), end.tolist(), reverse.tolist(), strict=True)
+    names = [f"{genome.names[row]}:{a + 1}-{b}{'(-)' if back else ''}" for row, a, b, back in rows]
+    return Targets(names, spans, end - start, start + 1, reverse)
+
+
+def _reasons(flags: int) -> str:
+    return "&".join(name for bit, name in enumerate(FLAG_NAMES) if flags >> bit & 1) or "."
+
+
+def _told(reasons: Counter[str]) -> str:
+    return ", ".join(f"{name}: {count:,}" for name, count in reasons.items())
