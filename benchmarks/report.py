@@ -121,6 +121,7 @@ SECTIONS: dict[str, list[Bar]] = {
         Bar(f"pretrain / transformers fp32 dropout {dropout}", f"a pre-training step, 110 M, fp32, {what}", least=1.4)
         for dropout, what in ((0.0, "against transformers, padded, without dropout"), (0.1, "with dropout 0.1"))
     ],
+    "finetune": [Bar("fine-tuning / transformers", "a fine-tuning step, 110 M, fp32, mixed lengths", least=1.5)],
     "int8": _int8(),
     "variants": [
         Bar("variants bf16 / straight script fp32", "`variants` in bf16 against the straight script in fp32", least=2),
