@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .workflows.finetune import finetune as finetune
     from .workflows.pretrain import pretrain as pretrain
     from .workflows.scan import scan as scan
+    from .workflows.screen import screen as screen
     from .workflows.sequences import embed as embed
     from .workflows.sequences import predict as predict
     from .workflows.variants import variants as variants
@@ -47,6 +48,7 @@ _HOME = {
     "predict": "workflows.sequences",
     "pretrain": "workflows.pretrain",
     "scan": "workflows.scan",
+    "screen": "workflows.screen",
     "stream": "engine.dataset",
     "variants": "workflows.variants",
 }

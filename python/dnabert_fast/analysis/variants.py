@@ -30,7 +30,7 @@ from ..seq.variants import (
 )
 from ..seq.vcf_text import Records, allele_table
 
-__all__ = ["UNIT_RECORDS", "ScoredUnit", "VariantOptions", "VariantSummary", "score_variants"]
+__all__ = ["UNIT_RECORDS", "ScoredUnit", "VariantOptions", "VariantSummary", "alleles_of", "score_variants"]
 
 UNIT_RECORDS = 4096
 
@@ -112,7 +112,7 @@ def score_variants(
     progress = in_turn(progress)
 
     def read(records: Records) -> _Work:
-        alleles, aliased = _alleles(records, contig_of)
+        alleles, aliased = alleles_of(records, contig_of)
         alleles = check_reference(alleles, genome, tolerate=options.ref_mismatch == "warn")
         _mind_mismatches(records, alleles, options.ref_mismatch)
         change = normalized(alleles, genome) if options.normalize else changes(alleles)
@@ -161,7 +161,7 @@ class _Table:
         return column
 
 
-def _alleles(
+def alleles_of(
     records: Records, contig_of: Callable[[list[str]], tuple[list[int], dict[str, str]]]
 ) -> tuple[Alleles, Counter[str]]:
     """The alleles of records, and how many records name their contig otherwise than the genome does."""

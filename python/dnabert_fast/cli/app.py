@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import DnabertError
-from . import attention, check, evaluate, machine, mutate, prepare, pretrain, score, training
+from . import attention, check, evaluate, machine, mutate, prepare, pretrain, score, screening, training
 from .screen import Told, err, plain
 
 __all__ = ["app", "run"]
@@ -33,6 +33,7 @@ for verb in (
     score.embed,
     score.tokenize,
     attention.attention,
+    screening.screen,
     mutate.mutate,
     pretrain.pretrain,
     training.finetune,

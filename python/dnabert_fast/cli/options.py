@@ -125,6 +125,26 @@ Deletions: TypeAlias = Annotated[int, _option(help="Delete 1 to so many bases at
 Gradients: TypeAlias = Annotated[int, _option(help="Integrated gradients in so many steps, too.", min=0)]
 Picture: TypeAlias = Annotated[bool, _option("--picture", help="Draw a map of each window.")]
 
+# Screening
+ScreenedVcf: TypeAlias = Annotated[str, _argument(help="VCF (plain, gzip, BGZF) or BCF; read twice.", metavar="VCF")]
+ScreenedWindows: TypeAlias = Annotated[
+    Path | None, _file("Look at these windows only, and score variants in them; default: a grid.", "BED", "--windows")
+]
+Known: TypeAlias = Annotated[
+    list[str] | None,
+    _file("Known variants: VCF, BCF, or a table of chrom, pos, ref, alt; may be repeated.", "NAME=FILE"),
+]
+Top: TypeAlias = Annotated[
+    int | None, _option("--top", help="Candidates: so many of the largest |difference|; default 100.", min=1)
+]
+LeastDifference: TypeAlias = Annotated[
+    float | None, _option("--threshold", help="Candidates: all from this |difference| on instead.", min=0)
+]
+RegionQuantile: TypeAlias = Annotated[
+    float | None,
+    _option("--quantile", help="Regions are above this quantile of their window, not its mean.", min=0, max=1),
+]
+
 # Checking
 CheckedModel: TypeAlias = Annotated[str, _argument(help="Model folder, hub name, or 'demo'.", metavar="MODEL")]
 CheckedPrecision: TypeAlias = Annotated[

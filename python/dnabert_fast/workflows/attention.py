@@ -30,12 +30,13 @@ from .common import check_outputs, read_regions, window_length, write_summary
 from .precision import load_first, resolve_precision
 from .progress import Progress, silent
 
-__all__ = ["attention"]
+__all__ = ["STRIDE", "attention", "plan_units", "tile_units"]
 
 _UNIT_BASES = 1 << 22
 """Bases that the windows of a unit hold together at most, but for a single one: what is kept of each is a few bytes."""
 
-_STRIDE = 100
+STRIDE = 100
+"""Bases between the starts of windows, where nothing is given."""
 
 
 def attention(
@@ -141,24 +142,26 @@ def _asked(
     if tiled:
         window = window_length(window, model.block.window if model.block else None, model.k)
         none = bounds is not None and not len(bounds.start)
-        step = stride or _STRIDE
+        step = stride or STRIDE
         grid = [] if none else plan_scan(genome, window, step, bounds, ScanSummary())
         count = sum(len(tile(stretch, window, step, halo=False)) for stretch in grid)
-        return _Asked(count, _tiles(grid, window, step), tiled)
+        return _Asked(count, tile_units(grid, window, step), tiled)
     assert bounds is not None
     plan = Plan(bounds.contig, bounds.start, bounds.end, bounds.reverse)
     if in_order:
         plan = plan.take(np.lexsort((plan.end, plan.start, plan.contig)))
-    return _Asked(len(plan), _units(plan), tiled)
+    return _Asked(len(plan), plan_units(plan), tiled)
 
 
-def _tiles(grid: Iterable[Stretch], window: int, stride: int) -> Iterator[Plan]:
+def tile_units(grid: Iterable[Stretch], window: int, stride: int) -> Iterator[Plan]:
+    """The windows of a grid, in its order, in units of bounded size."""
     for stretch in grid:
         starts = tile(stretch, window, stride, halo=False)
-        yield from _units(Plan.of(stretch.contig, starts, starts + window))
+        yield from plan_units(Plan.of(stretch.contig, starts, starts + window))
 
 
-def _units(plan: Plan) -> Iterator[Plan]:
+def plan_units(plan: Plan) -> Iterator[Plan]:
+    """The windows of a plan in units of bounded size."""
     for part in cut(plan.end - plan.start, _UNIT_BASES):
         for first in range(part.start, part.stop, UNIT_SEQUENCES):
             yield plan[first : min(first + UNIT_SEQUENCES, part.stop)]

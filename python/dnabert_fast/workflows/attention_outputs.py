@@ -174,10 +174,18 @@ class HighWriter:
 
     Regions of a genome are merged where they touch, with the highest of the means, and come in its order: at once where
     windows do so (`ordered`), else when all are known. Regions of sequences are named by them.
+    `told` hears of the regions of a genome as they are written.
     """
 
     def __init__(
-        self, stack: ExitStack, path: str | Path, genome: Genome | None, quantile: float | None, *, ordered: bool
+        self,
+        stack: ExitStack,
+        path: str | Path,
+        genome: Genome | None,
+        quantile: float | None,
+        *,
+        ordered: bool,
+        told: Callable[[Places], None] = lambda places: None,
     ) -> None:
         self.count = 0
         self._bed = stack.enter_context(BedSink(path))
@@ -185,6 +193,7 @@ class HighWriter:
         self._contigs = packed([] if genome is None else list(genome.names))
         self._quantile = quantile
         self._ordered = ordered
+        self._told = told
         self._held: list[Places] = []
         stack.push(self._finish)
 
@@ -208,6 +217,7 @@ class HighWriter:
 
     def _put_places(self, places: Places) -> None:
         self._put(_taken(self._contigs, places.contig), places)
+        self._told(places)
 
     def _put(self, names: TextColumn, places: Places) -> None:
         self.count += len(places)

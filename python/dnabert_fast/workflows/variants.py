@@ -30,7 +30,7 @@ from .common import check_outputs, read_regions, window_length, write_summary
 from .precision import AUTO, Choice, load_first, resolve_precision
 from .progress import Follow, Progress, silent
 
-__all__ = ["variants"]
+__all__ = ["VariantOutput", "variant_settings", "variants", "window_notes"]
 
 _MISMATCHES = ("error", "warn", "skip")
 _MEANING = {
@@ -107,13 +107,13 @@ def variants(
         loaded, choice = resolve_precision(
             loaded, folder, precision, device=device, expected=expected, progress=progress
         )
-        settings = _settings(loaded, options, opened, aliases, choice)
-        out = _Output(stack, output, source, prefix, readout.regression, settings, overwrite)
+        settings = variant_settings(loaded, options, opened, aliases, choice)
+        out = VariantOutput(stack, output, source, prefix, readout.regression, settings, overwrite)
         follow = Follow(progress("scoring", "records", None))
         units_followed = _followed(units, follow)
         score_variants(loaded, opened, units_followed, contig_of, out.write, options, counts, progress=follow)
         notes = [*opened.notes, *source.header.repairs, *refused(list(contigs), opened, aliases).values()]
-        notes += _window_notes(loaded, length)
+        notes += window_notes(loaded, length)
     notes += [*_other_assembly(counts), *out.notes(), *choice.notes, *loaded.notes]
     facts = {
         "verb": "variants",
@@ -129,7 +129,7 @@ def variants(
     return facts
 
 
-def _settings(
+def variant_settings(
     model: Model, options: VariantOptions, genome: Genome, aliases: AliasTable, choice: Choice
 ) -> dict[str, Any]:
     """What changes the results of a run, for its header line and summary."""
@@ -211,7 +211,7 @@ def _named(model: str) -> tuple[str, str]:
     return f"DNABERT_{name}", folder
 
 
-def _window_notes(model: Model, window: int | None) -> list[str]:
+def window_notes(model: Model, window: int | None) -> list[str]:
     """Where centred windows of this length are not what the model was trained on."""
     block = model.block
     if block is None or window is None:
@@ -227,7 +227,7 @@ def _window_notes(model: Model, window: int | None) -> list[str]:
     return notes
 
 
-class _Output:
+class VariantOutput:
     """Where scored units go: VCF text with INFO spliced in, or rows of a table."""
 
     def __init__(

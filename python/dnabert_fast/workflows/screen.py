@@ -1,0 +1,256 @@
+"""The verb `screen`: the variants in regions that a model attends to, scored, ranked and looked up in known lists."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..analysis.attention import AttendedUnit, AttentionSummary, attend_genome
+from ..analysis.scan import ScanSummary, plan_scan
+from ..analysis.screen import Ranking
+from ..analysis.variants import UNIT_RECORDS, ScoredUnit, VariantOptions, VariantSummary, score_variants
+from ..engine.model import Model
+from ..errors import DnabertError
+from ..evaluate.enrichment import need_fisher
+from ..io.atomic import writing
+from ..io.columns import packed
+from ..io.vcf import VcfSource
+from ..seq.aliases import AliasTable
+from ..seq.genome import Genome
+from ..seq.plan import Plan, tile
+from ..seq.variants import Regions
+from .attention import STRIDE, plan_units, tile_units
+from .attention_outputs import HighWriter, Rows
+from .common import check_outputs, read_regions, window_length, write_summary
+from .precision import load_first, resolve_precision
+from .progress import Follow, Progress, silent
+from .screen_inputs import Contigs, Survey, kept_records, named_files, read_known, survey
+from .screen_outputs import ScoredAlleles, compare, write_candidates, write_enrichment
+from .variants import VariantOutput, variant_settings, window_notes
+
+__all__ = ["TOP", "screen"]
+
+TOP = 100
+"""Candidates, where neither their number nor a threshold is given."""
+
+_FILES = ("candidates.tsv", "regions.bed", "scored.vcf.gz", "enrichment.tsv", "summary.json")
+
+
+def screen(
+    vcf: str | Path,
+    genome: str | Path,
+    *,
+    model: str,
+    output: str | Path,
+    windows: str | Path | None = None,
+    known: Sequence[str] = (),
+    top: int | None = None,
+    threshold: float | None = None,
+    window: int | None = None,
+    stride: int | None = None,
+    quantile: float | None = None,
+    max_n: float = 0.5,
+    strand: str = "+",
+    class_name: str | None = None,
+    normalize: bool = False,
+    alias: str | Path | None = None,
+    overwrite: bool = False,
+    precision: str = "fp32",
+    device: str = "auto",
+    threads: int | None = None,
+    summary: str | Path | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Find the regions a model attends to, score the variants in them, rank these, and look them up in known lists.
+
+    Regions are those of `attention` in the windows of a BED file (`windows`), else in windows of `window` bases at
+    every `stride` (100) of the contigs that the VCF names. An allele is inside where its first changed base is. It is
+    scored as by `variants`, in the BED file's windows or centred. Candidates are the `top` (100) of the largest
+    |difference|, or all from a `threshold` on; `known` lists, each NAME=FILE, say which of them are known, and Fisher's
+    exact test whether more than of the others. Writes candidates.tsv, regions.bed, scored.vcf.gz, enrichment.tsv and
+    summary.json into the folder `output`. The VCF is read twice; memory grows with its alleles. Returns the facts of
+    the run, also written to `summary`.
+    """
+    began = time.monotonic()
+    _check(windows, window, stride, top, threshold, quantile)
+    files = named_files(known)
+    folder = Path(output)
+    outputs: dict[str, str | Path | None] = {f"--output, {name}:": folder / name for name in _FILES}
+    check_outputs([vcf, genome, windows, alias, *files.values()], {**outputs, "--summary": summary})
+    if files:
+        need_fisher()
+    loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
+    loaded.need_pairs(False)
+    readout = loaded.readout(class_name)
+    length = None
+    if windows is None:
+        length = window_length(window, loaded.block.window if loaded.block else None, loaded.k)
+    with ExitStack() as stack:
+        opened = stack.enter_context(Genome.open(genome))
+        contigs = Contigs(opened, AliasTable() if alias is None else AliasTable.read(alias))
+        if length is not None and length > int(opened.lengths.max()):
+            raise DnabertError(f"--window {length} is longer than every contig of {genome}")
+        given = None if windows is None else read_regions(windows, opened, contigs.aliases, loaded.k)
+        lists = read_known(files, contigs, progress)
+        found = survey(vcf, contigs, lists, normalize, progress)
+        loaded, choice = resolve_precision(loaded, model, precision, device=device, expected=inf, progress=progress)
+        options = VariantOptions(readout, length, given, normalize)
+        settings = variant_settings(loaded, options, opened, contigs.aliases, choice)
+        settings |= {"stride": None if length is None else stride or STRIDE, "quantile": quantile}
+        source = VcfSource(vcf, UNIT_RECORDS)
+        _make(folder)
+        out = VariantOutput(stack, folder / "scored.vcf.gz", source, "DNABERT", readout.regression, settings, overwrite)
+        asked = _windows(opened, found, given, length, stride or STRIDE)
+        bed = stack.enter_context(writing(folder / "regions.bed"))
+        with ExitStack() as marking:
+            marks = HighWriter(marking, bed, opened, quantile, ordered=True, told=found.sites.enclose)
+            attended = _attend(opened, loaded, asked, marks, found, max_n if windows is None else 1.0, progress)
+        scored = ScoredAlleles(found, Ranking(TOP if top is None else top, threshold))
+        counts = VariantSummary()
+        follow = Follow(progress("scoring", "records", None))
+        units = kept_records(source, scored.inside, scored.expect, follow)
+
+        def write(unit: ScoredUnit) -> None:
+            out.write(unit)
+            scored.add(unit)
+
+        score_variants(loaded, opened, units, contigs.resolve, write, options, counts, progress=follow)
+        candidates = scored.candidates()
+        compared = compare(found, scored, candidates, lists)
+        write_candidates(folder / "candidates.tsv", found, candidates, lists)
+        write_enrichment(folder / "enrichment.tsv", compared)
+        notes = [*opened.notes, *source.header.repairs, *contigs.refused()]
+    outside = found.usable & ~scored.inside
+    looked_at = found.sites.windows > 0
+    said = f"the {TOP if top is None else top} of the largest |difference|"
+    facts: dict[str, Any] = {
+        "verb": "screen",
+        **settings,
+        **choice.facts(),
+        "windows_attended": attended.windows,
+        "left_out_n": attended.left_out_n,
+        "regions": marks.count,
+        "records": found.records,
+        "alleles": len(found.usable),
+        "usable": int(np.count_nonzero(found.usable)),
+        "reasons": {
+            **found.reasons,
+            "IN_NO_WINDOW": int(np.count_nonzero(outside & ~looked_at)),
+            "IN_NO_REGION": int(np.count_nonzero(outside & looked_at)),
+        },
+        "aliased": dict(found.aliased),
+        "inside": int(np.count_nonzero(scored.inside)),
+        "scored": int(np.count_nonzero(scored.scored)),
+        "candidates": 0 if candidates is None else len(candidates),
+        "candidates_are": said if threshold is None else f"|difference| >= {threshold:g}",
+        "records_kept": counts.records,
+        "pieces": attended.pieces + counts.pieces,
+        "pieces_encoded": attended.pieces_encoded + counts.pieces_encoded,
+        "known": {part.name: {"alleles": part.alleles, "compared": part.compared} for part in lists},
+        "enrichment": [row.facts() for row in compared],
+    }
+    notes += [*window_notes(loaded, length), *_about(facts), *out.notes(), *choice.notes, *loaded.notes]
+    facts |= {"notes": notes, **loaded.facts(), "seconds": round(time.monotonic() - began, 3), "output": str(output)}
+    for path in (folder / "summary.json", summary):
+        write_summary(path, facts)
+    return facts
+
+
+def _check(
+    windows: str | Path | None,
+    window: int | None,
+    stride: int | None,
+    top: int | None,
+    threshold: float | None,
+    quantile: float | None,
+) -> None:
+    """Refuse flags that contradict each other, and values that mean nothing."""
+    if windows is not None:
+        if window is not None or stride is not None:
+            flag = f"--window {window}" if window is not None else f"--stride {stride}"
+            raise DnabertError(f"{flag} is of windows on a grid; with --windows its regions are the windows")
+        if not Path(windows).is_file():
+            raise DnabertError(f"--windows {windows}: no such file; give a BED file")
+    if stride is not None and stride < 1:
+        raise DnabertError(f"--stride {stride}: give 1 or more")
+    if top is not None and threshold is not None:
+        raise DnabertError("--top and --threshold both say which alleles are candidates; give one of them")
+    if top is not None and top < 1:
+        raise DnabertError(f"--top {top}: give 1 or more")
+    if threshold is not None and not 0 <= threshold < inf:
+        raise DnabertError(f"--threshold {threshold:g}: give a difference from 0 up")
+    if quantile is not None and not 0 <= quantile <= 1:
+        raise DnabertError(f"--quantile {quantile:g} is not between 0 and 1")
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DnabertError(f"{folder}: the folder cannot be made: {error.strerror}") from None
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """How many windows there are to attend to, and their units, in genome order."""
+
+    windows: int
+    units: Iterable[Plan]
+
+
+def _windows(genome: Genome, found: Survey, given: Regions | None, length: int | None, stride: int) -> _Asked:
+    """The windows of a user, or those of a grid over the contigs that the records name."""
+    if given is not None:
+        plan = Plan(given.contig, given.start, given.end, given.reverse)
+        plan = plan.take(np.lexsort((plan.end, plan.start, plan.contig)))
+        return _Asked(len(plan), plan_units(plan))
+    assert length is not None
+    rows = found.contigs[genome.lengths[found.contigs] >= length]
+    if not len(rows):
+        return _Asked(0, [])
+    whole = Regions(
+        rows.astype(np.int32), np.zeros(len(rows), np.int64), genome.lengths[rows], np.zeros(len(rows), np.bool_)
+    )
+    grid = plan_scan(genome, length, stride, whole, ScanSummary())
+    count = sum(len(tile(stretch, length, stride, halo=False)) for stretch in grid)
+    return _Asked(count, tile_units(grid, length, stride))
+
+
+def _attend(
+    genome: Genome, model: Model, asked: _Asked, marks: HighWriter, found: Survey, max_n: float, progress: Progress
+) -> AttentionSummary:
+    """Write the regions that windows attend to, and tell the alleles of both."""
+    none = packed([])
+
+    def write(unit: AttendedUnit) -> None:
+        found.sites.attend(unit.plan, unit.windows, unit.scores)
+        marks.write(Rows(unit.windows, unit.scores, none, unit.plan, "."))
+
+    advance = progress("attending", "windows", asked.windows)
+    return attend_genome(model, genome, asked.units, write, max_n=max_n, progress=advance)
+
+
+def _about(facts: Mapping[str, Any]) -> list[str]:
+    """Where a run found nothing, or compares with nothing."""
+    notes = []
+    if facts["alleles"] and not facts["usable"]:
+        notes.append("no allele fits the genome: is GENOME the assembly of VCF?")
+    elif not facts["regions"]:
+        notes.append("no window has a region that the model attends to more than to the rest; nothing was scored")
+    elif not facts["inside"]:
+        notes.append("no variant lies in a high-attention region; nothing was scored")
+    elif facts["known"] and facts["candidates"] == facts["scored"]:
+        notes.append(
+            "every scored allele is a candidate, so that there are no others inside; give --top or --threshold"
+        )
+    for name, known in facts["known"].items():
+        if not known["compared"]:
+            notes.append(f"no allele of {name} fits the genome: is it of its assembly?")
+    return notes
