@@ -18,7 +18,8 @@ from oracle import attention as oracle
 from dnabert_fast import DnabertError, Genome, Model, load
 from dnabert_fast.errors import FormatError
 from dnabert_fast.nn.config import WindowBlock
-from dnabert_fast.workflows.attention import attention
+from dnabert_fast.seq.plan import Stretch
+from dnabert_fast.workflows.attention import attention, tile_units
 
 MakeModel = Callable[..., Path]
 Rows = list[dict[str, Any]]
@@ -304,3 +305,12 @@ def test_what_is_wrong_is_told(make_model: MakeModel, folder: Path, grch38: Path
     pairs.write_text("sequence,sequence2\nACGTT,ACGTT\n")
     fails("pairs, but attention is of single sequences", source=pairs)
     assert sorted(os.listdir(tmp_path)) == ["beyond.bed", "in", "pairs.csv", "short.bed"]
+
+
+def test_short_regions_share_units() -> None:
+    grid = [Stretch(0, 0, 100, 0, 100), Stretch(0, 500, 560, 500, 560), Stretch(2, 7, 60_007, 7, 60_007)]
+    units = list(tile_units(grid, 50, 10))
+    assert [len(unit) for unit in units] == [6 + 2, 4096, 1900]
+    assert units[0].contig.tolist() == [0] * 8
+    assert units[0].start.tolist() == [0, 10, 20, 30, 40, 50, 500, 510]
+    assert list(tile_units([], 50, 10)) == []

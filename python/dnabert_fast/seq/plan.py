@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,12 @@ class Plan:
     def take(self, rows: I64) -> Plan:
         """These windows, in the order given."""
         return Plan(self.contig[rows], self.start[rows], self.end[rows], self.reverse[rows])
+
+    @staticmethod
+    def concatenate(parts: Sequence[Plan]) -> Plan:
+        """The windows of all parts (one at least), in order."""
+        columns = ((part.contig, part.start, part.end, part.reverse) for part in parts)
+        return Plan(*(np.concatenate(column) for column in zip(*columns, strict=True)))
 
     @staticmethod
     def of(contig: int, start: I64, end: I64, reverse: bool = False) -> Plan:

@@ -154,10 +154,16 @@ def _asked(
 
 
 def tile_units(grid: Iterable[Stretch], window: int, stride: int) -> Iterator[Plan]:
-    """The windows of a grid, in its order, in units of bounded size."""
+    """The windows of a grid, in its order, in units of bounded size, which short stretches (regions) share."""
+    held: list[Plan] = []
     for stretch in grid:
         starts = tile(stretch, window, stride, halo=False)
-        yield from plan_units(Plan.of(stretch.contig, starts, starts + window))
+        if held and sum(map(len, held)) + len(starts) > UNIT_SEQUENCES:
+            yield from plan_units(Plan.concatenate(held))
+            held = []
+        held.append(Plan.of(stretch.contig, starts, starts + window))
+    if held:
+        yield from plan_units(Plan.concatenate(held))
 
 
 def plan_units(plan: Plan) -> Iterator[Plan]:
