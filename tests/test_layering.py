@@ -19,7 +19,7 @@ ALLOWED = {
     "evaluate": set(),
     "engine": {"seq", "nn"},
     "io": {"seq", "engine"},
-    "analysis": {"engine", "seq", "nn"},
+    "analysis": {"engine", "seq", "nn", "evaluate"},
     "train": {"engine", "seq", "nn", "evaluate"},
     "datasets": {"seq", "evaluate"},
     "report": {"seq", "evaluate"},

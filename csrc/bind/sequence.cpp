@@ -1,6 +1,7 @@
-// Bindings of k-mers, rows, distinct pieces, alleles and tracks.
+// Bindings of k-mers, rows, distinct pieces, alleles, tracks and patterns.
 #include "bind/bind.hpp"
 #include "core/alleles.hpp"
+#include "core/containing.hpp"
 #include "core/cpu.hpp"
 #include "core/distinct.hpp"
 #include "core/kmer.hpp"
@@ -144,6 +145,18 @@ void py_overlap_add(const Array<int64_t>& starts, const Array<int64_t>& ends, co
     overlap_add(begin, end, value, origin, total, number);
 }
 
+void py_count_containing(const Array<uint8_t>& patterns, const Array<int64_t>& pattern_offsets,
+                         const Array<uint8_t>& texts, const Array<int64_t>& text_offsets, const Array<uint8_t>& marked,
+                         bool both_strands, Array<int64_t> all, Array<int64_t> chosen, int threads) {
+    const Strings sought = strings(patterns, pattern_offsets, "patterns");
+    const Strings read = strings(texts, text_offsets, "texts");
+    const auto which = view(marked, "marked");
+    const auto total = fill(all, "all");
+    const auto some = fill(chosen, "chosen");
+    py::gil_scoped_release release;
+    count_containing(sought, read, which, both_strands, total, some, threads);
+}
+
 py::dict py_cpu_features() {
     py::dict features;
     for (const auto& [name, here] : cpu_features()) features[name.c_str()] = here;
@@ -191,6 +204,9 @@ void bind_alleles(py::module_& m) {
     m.def("overlap_add", &py_overlap_add, array("starts"), array("ends"), array("scores"), py::arg("origin"),
           array("sums"), array("counts"),
           "Add window scores to per-base sums f64[L] and counts i32[L], in window order.");
+    m.def("count_containing", &py_count_containing, array("patterns"), array("pattern_offsets"), array("texts"),
+          array("text_offsets"), array("marked"), py::arg("both_strands"), array("all"), array("chosen"), threads_arg(),
+          "Write how many texts, and how many marked ones, hold each pattern at least once.");
 }
 
 }  // namespace

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .workflows.battery import battery as battery
     from .workflows.check import check as check
     from .workflows.finetune import finetune as finetune
+    from .workflows.motifs import motifs as motifs
     from .workflows.pretrain import pretrain as pretrain
     from .workflows.scan import scan as scan
     from .workflows.screen import screen as screen
@@ -45,6 +46,7 @@ _HOME = {
     "embed": "workflows.sequences",
     "finetune": "workflows.finetune",
     "load": "engine.model",
+    "motifs": "workflows.motifs",
     "predict": "workflows.sequences",
     "pretrain": "workflows.pretrain",
     "scan": "workflows.scan",

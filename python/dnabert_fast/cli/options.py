@@ -145,6 +145,33 @@ RegionQuantile: TypeAlias = Annotated[
     _option("--quantile", help="Regions are above this quantile of their window, not its mean.", min=0, max=1),
 ]
 
+# Motifs
+MotifSequences: TypeAlias = Annotated[
+    str, _argument(help="csv/tsv with columns sequence,label or FASTA with labels; with --negatives without.",
+                   metavar="SEQS")
+]  # fmt: skip
+MotifModel: TypeAlias = Annotated[str | None, _file("Model folder, hub name, or 'demo'.", "DIR", "--model", "-m")]
+Negatives: TypeAlias = Annotated[Path | None, _file("Sequences without the motifs, where SEQS has no labels.", "FILE")]
+BaseScores: TypeAlias = Annotated[
+    str, _option("--scores", help="attention, gradients, mutagenesis, or what `attention` wrote (.npy, .npz).",
+                 metavar="WAY|FILE")
+]  # fmt: skip
+Database: TypeAlias = Annotated[Path | None, _file("Known motifs (MEME or JASPAR .pfm) to compare with.", "FILE")]
+PositiveClass: TypeAlias = Annotated[
+    str | None, _option("--class", help="The positive class; default: 1 of two.", metavar="NAME")
+]
+MotifWidth: TypeAlias = Annotated[int, _option("--width", help="Bases of a motif with its flanks.", min=1)]
+MinLength: TypeAlias = Annotated[int, _option(help="Bases of the shortest region.", min=1)]
+Cutoff: TypeAlias = Annotated[float, _option(help="Adjusted p-value below which a string is enriched.")]
+MinSites: TypeAlias = Annotated[int, _option(help="Sites that a motif must have.", min=1)]
+AllTies: TypeAlias = Annotated[
+    bool, _option("--all-ties", help="Add a string that fits several motifs equally well to all of them.")
+]
+SingleStrand: TypeAlias = Annotated[
+    bool, _option("--single-strand", help="Count strings on the strand as written alone.")
+]
+Logos: TypeAlias = Annotated[bool, _option(help="Draw a logo of each motif.")]
+
 # Checking
 CheckedModel: TypeAlias = Annotated[str, _argument(help="Model folder, hub name, or 'demo'.", metavar="MODEL")]
 CheckedPrecision: TypeAlias = Annotated[

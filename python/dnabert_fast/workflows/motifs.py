@@ -1,0 +1,252 @@
+"""The verb `motifs`: labelled sequences in, the motifs that a model goes by out."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..analysis.base_scores import WAYS, base_scores
+from ..analysis.candidates import Candidates, find_candidates
+from ..analysis.matching import FEWEST, Matches, match_motifs, need_memelite
+from ..analysis.motifs import Criteria, FoundMotif, background_of, find_motifs, probabilities
+from ..analysis.regions import Regions, high_regions
+from ..engine.model import Model
+from ..errors import DnabertError, FormatError, MissingExtra
+from ..evaluate.packages import need
+from ..io.labelled import read_labelled
+from ..io.meme import Motif, read_motifs
+from ..io.rows import read_rows, windows_of
+from ..io.scores import read_scores
+from ..seq.batch import Windows
+from ..seq.types import F32, F64, Bool
+from .common import write_summary
+from .motif_outputs import FILES, write_all
+from .precision import load_first, resolve_precision
+from .progress import Progress, silent
+from .reports import results_folder
+
+__all__ = ["motifs"]
+
+_FLAT = 0.5  # regions a positive sequence below which a note says how to find more
+
+
+def motifs(
+    sequences: str | Path,
+    *,
+    output: str | Path,
+    model: str | None = None,
+    negatives: str | Path | None = None,
+    scores: str = "attention",
+    database: str | Path | None = None,
+    class_name: str | None = None,
+    quantile: float | None = None,
+    width: int = Criteria.width,
+    min_length: int = Criteria.min_length,
+    cutoff: float = Criteria.cutoff,
+    min_sites: int = Criteria.min_sites,
+    all_ties: bool = False,
+    both_strands: bool = True,
+    logos: bool = True,
+    strand: str = "+",
+    precision: str = "fp32",
+    device: str = "auto",
+    threads: int | None = None,
+    summary: str | Path | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Find the strings that a model scores high in positive sequences and that negatives lack, merged into motifs.
+
+    sequences: a labelled table or FASTA (see `io.labelled.read_labelled`), of which class 1, or `class_name`, is
+    positive; with `negatives`, a second file, all are. `scores` is one of `analysis.base_scores.WAYS`, by the `model`,
+    or a file of scores as the verb `attention` writes them for these sequences. `quantile` takes the bases above it in
+    each sequence in place of the rule of `high_regions`; `width` to `all_ties` are those of `Criteria`; without
+    `both_strands` only the strand as written counts. `database`: motifs to compare with, in MEME's or JASPAR's format.
+    Files go into the folder `output` (see `motif_outputs.FILES`), and a picture of each motif. No
+    motif is a result too. Returns the facts of the run.
+    """
+    began = time.monotonic()
+    criteria = Criteria(width=width, min_length=min_length, cutoff=cutoff, min_sites=min_sites, all_ties=all_ties)
+    inputs = [sequences, negatives, database, None if scores in WAYS else scores]
+    folder = results_folder(output, inputs)
+    _check_inputs(folder, inputs)
+    need("scipy.stats")
+    known = [] if database is None else read_motifs(database)
+    if database is not None:
+        need_memelite()
+    if model is None and scores in WAYS:
+        raise DnabertError(f"--scores {scores} are those of a model; give --model, or a file of scores")
+    loaded, choice = None, None
+    if model is not None:
+        loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
+        loaded.need_pairs(False)
+    data = _read(sequences, negatives, loaded, class_name)
+    if loaded is not None and model is not None and scores in WAYS:
+        loaded, choice = resolve_precision(loaded, model, precision, device=device, expected=inf, progress=progress)
+        values = _scores(loaded, data, scores, class_name, progress)
+    else:
+        values = read_scores(scores, data.windows.lengths)
+    regions = _positive_only(
+        high_regions(values, data.windows.offsets, min_length=criteria.min_length, quantile=quantile), data.positive
+    )
+    candidates = find_candidates(data.windows, data.positive, regions, both_strands, threads or 1)
+    found = find_motifs(data.windows, candidates, criteria, both_strands)
+    background = background_of(data.windows, both_strands)
+    matches = _match(found, known, background, both_strands, threads or 1)
+    notes = [*_about(regions, candidates, found, data, quantile), *_about_database(known, database, found)]
+    notes += [] if choice is None else choice.notes
+    written = write_all(
+        folder, data.windows, data.names, data.positive, candidates, found, background, known, matches, both_strands,
+        criteria,
+    )  # fmt: skip
+    pictures: list[str] = []
+    _remove_pictures(folder)
+    if logos and found:
+        try:
+            pictures = _draw(folder, found, background, candidates)
+        except MissingExtra as missing:
+            notes.append(f"no logos: {missing}")
+    facts = {
+        "verb": "motifs",
+        "model": None if loaded is None else loaded.hash(),
+        "scores": str(scores),
+        "strand": strand,
+        "both_strands": both_strands,
+        "quantile": quantile,
+        "criteria": asdict(criteria),
+        **({} if choice is None else choice.facts()),
+        "sequences": len(data.windows),
+        "positives": int(data.positive.sum()),
+        "regions": len(regions),
+        "candidates": len(candidates),
+        "significant": int((candidates.adjusted < criteria.cutoff).sum()),
+        "motifs": written,
+        "database": None if database is None else str(database),
+        "pictures": pictures,
+        "notes": notes,
+        "seconds": round(time.monotonic() - began, 3),
+        "output": str(output),
+    }
+    write_summary(folder / "summary.json", facts)
+    write_summary(summary, facts)
+    return facts
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Sequences, their names, and which are positive, bool[n]."""
+
+    windows: Windows
+    names: list[str]
+    positive: Bool
+
+
+def _check_inputs(folder: Path, inputs: Sequence[str | Path | None]) -> None:
+    """Raise DnabertError where an input is one of the files that this writes."""
+    for path in inputs:
+        if path is not None and Path(path).name in FILES and Path(path).resolve().parent == folder.resolve():
+            raise DnabertError(f"-o {folder}: {path} is an input and would be replaced; choose another folder")
+
+
+def _read(sequences: str | Path, negatives: str | Path | None, model: Model | None, class_name: str | None) -> _Data:
+    k = 1 if model is None else model.k
+    if negatives is not None:
+        parts, names, sizes = [], [], []
+        for path in (sequences, negatives):
+            rows = list(read_rows(path))
+            if any(row.second is not None for row in rows):
+                raise FormatError(f"{path}: pairs, but motifs are of single sequences; give one sequence a row")
+            short = next((row for row in rows if len(row.bases) < k), None)
+            if short is not None:
+                raise FormatError(f"{path}:{short.line}: the sequence has {len(short.bases)} bases, fewer than k = {k}")
+            parts.append(windows_of(rows, path))
+            names += [row.name for row in rows]
+            sizes.append(len(rows))
+        return _Data(Windows.concatenate(parts), names, np.repeat([True, False], sizes))
+    labels = () if model is None else model.labels
+    table = read_labelled(sequences, k, classes=labels or None)
+    if table.second is not None:
+        raise FormatError(f"{sequences}: pairs, but motifs are of single sequences; give one sequence a row")
+    classes = int(table.labels.max()) + 1
+    positive = 1
+    if class_name is not None:
+        if class_name not in (*labels, *map(str, range(classes))):
+            raise DnabertError(f"--class {class_name}: the classes are {', '.join(labels or map(str, range(classes)))}")
+        positive = labels.index(class_name) if class_name in labels else int(class_name)
+    elif classes > 2:
+        raise DnabertError(f"{sequences}: {classes} classes; say with --class whose motifs are wanted")
+    return _Data(table.windows, table.names, table.labels == positive)
+
+
+def _scores(model: Model, data: _Data, way: str, class_name: str | None, progress: Progress) -> F32:
+    """Scores of the bases of positive sequences; the others' are NaN."""
+    rows = np.flatnonzero(data.positive)
+    advance = progress(f"scoring bases by {way}", "sequences", len(rows))
+    found = np.full(len(data.windows.bases), np.nan, np.float32)
+    of_two = class_name if class_name in model.labels else None
+    found[data.windows.places(rows)] = base_scores(
+        model, data.windows.take(rows), way, of_two, progress=lambda done: advance(done)
+    )
+    return found
+
+
+def _positive_only(regions: Regions, positive: Bool) -> Regions:
+    rows = positive[regions.window]
+    return Regions(regions.window[rows], regions.start[rows], regions.end[rows])
+
+
+def _match(
+    found: list[FoundMotif], known: list[Motif], background: F64, both_strands: bool, threads: int
+) -> Matches | None:
+    if not known:
+        return None
+    queries = [probabilities(motif.counts, background)[motif.first : motif.last] for motif in found]
+    return match_motifs(queries, [motif.matrix for motif in known], both_strands, threads)
+
+
+def _about(
+    regions: Regions, candidates: Candidates, found: list[FoundMotif], data: _Data, quantile: float | None
+) -> list[str]:
+    """What a user should know of a search that found little."""
+    notes = []
+    positives = int(data.positive.sum())
+    if quantile is None and len(regions) < _FLAT * positives:
+        notes.append(
+            f"{len(regions):,} high regions in {positives:,} positive sequences: the scores are too even for the rule "
+            "of 10 times the lowest; --quantile 0.8 takes the highest fifth of each sequence"
+        )
+    if candidates.left_out:
+        notes.append(f"regions with letters besides A, C, G, T, left out: {candidates.left_out:,}")
+    if not found:
+        notes.append("no motif found: no string passes the cut-off, or none has enough sites")
+    return notes
+
+
+def _about_database(known: list[Motif], database: str | Path | None, found: list[FoundMotif]) -> list[str]:
+    if database is None or len(known) >= FEWEST or not found:
+        return []
+    return [f"{database} has {len(known)} motifs; p-values of matches mean little with fewer than {FEWEST}"]
+
+
+def _remove_pictures(folder: Path) -> None:
+    """Take away the pictures of motifs that an earlier run found."""
+    for path in folder.iterdir():
+        if re.fullmatch(r"motif_[0-9]+\.(png|svg)", path.name):
+            path.unlink()
+
+
+def _draw(folder: Path, found: list[FoundMotif], background: F64, candidates: Candidates) -> list[str]:
+    from ..report.logos import logo_picture
+
+    pictures: list[Path] = []
+    for i, motif in enumerate(found, 1):
+        matrix = probabilities(motif.counts, background)
+        title = f"motif_{i}   {candidates.strings[motif.strings[0]].decode()}   {len(motif.sites):,} sites"
+        pictures += logo_picture(folder / f"motif_{i}", matrix, title, span=(motif.first, motif.last))
+    return [path.name for path in pictures]
