@@ -63,8 +63,9 @@ def mutate(
         return
     rows: dict[str, int | str] = {"windows": facts["windows"], "changed windows": facts["mutants"]}
     rows |= {"pieces": facts["pieces"], "pieces encoded": facts["pieces_encoded"]}
-    if "variants" in facts:
-        rows |= {"variants": facts["variants"], "variants scored": facts["variants_scored"]}
+    if "alleles" in facts:
+        rows |= {"ALT alleles": facts["alleles"], "scored": facts["scored"]}
+        rows |= {f"  {reason}": count for reason, count in facts["reasons"].items()}
     for pair, found in facts.get("agreement", {}).items():
         one, _, other = pair.partition("_")
         rows[f"rank correlation, {_VIEWS[one]} and {_VIEWS[other]}"] = _shown(found)

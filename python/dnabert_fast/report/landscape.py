@@ -85,8 +85,12 @@ def _panel(axes: Axes, name: str, classes: Mapping[str, F32], anchor: int, spans
 def _spread(scores: F32) -> tuple[F64, F64, F64, F64]:
     """Of windows [n, L]: mean f64[L], half of its 95 % interval, and the first and third quartile."""
     table = scores.astype(np.float64)
-    counts = np.maximum((~np.isnan(table)).sum(axis=0), 1)
-    mean = np.nansum(table, axis=0) / counts
-    variance = np.nansum((table - mean) ** 2, axis=0) / np.maximum(counts - 1, 1)
-    low, high = np.nanquantile(table, [0.25, 0.75], axis=0)
-    return mean, 1.96 * np.sqrt(variance / counts), low, high
+    counts = (~np.isnan(table)).sum(axis=0)
+    known = counts > 0
+    found = np.full((4, table.shape[1]), np.nan)
+    mean = found[0, known] = np.nansum(table[:, known], axis=0) / counts[known]
+    variance = np.nansum((table[:, known] - mean) ** 2, axis=0) / np.maximum(counts[known] - 1, 1)
+    found[1, known] = 1.96 * np.sqrt(variance / counts[known])
+    found[2:, known] = np.nanquantile(table[:, known], [0.25, 0.75], axis=0)
+    mean, half, low, high = found
+    return mean, half, low, high

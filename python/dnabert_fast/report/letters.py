@@ -53,22 +53,20 @@ def number_bases(axes: Axes, first: int, length: int, every: int | None = None) 
     axes.set_xticks([number - first for number in numbers], [f"{number:,}" for number in numbers])
 
 
-def changes_map(name: str = "losses and gains") -> Colormap:
+def changes_map(*, loss_is_positive: bool) -> Colormap:
     """Colours of a change: losses vermillion, none white, gains blue; places without a value are grey."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    found = LinearSegmentedColormap.from_list(name, [(0, VERMILLION), (0.5, "#FFFFFF"), (1, BLUE)])
-    found.set_bad("#EEEEEE")
-    return found
+    low, high = (BLUE, VERMILLION) if loss_is_positive else (VERMILLION, BLUE)
+    found = LinearSegmentedColormap.from_list("changes", [(0, low), (0.5, "#FFFFFF"), (1, high)])
+    return found.with_extremes(bad="#EEEEEE")
 
 
 def heat(
     axes: Axes, table: F64, rows: list[str], limit: float, *, title: str, loss_is_positive: bool = False
 ) -> AxesImage:
     """A table [rows, L] as a heat map of changes between -limit and limit."""
-    colours = changes_map()
-    if loss_is_positive:
-        colours = colours.reversed()
+    colours = changes_map(loss_is_positive=loss_is_positive)
     image = axes.imshow(
         np.ma.masked_invalid(table), cmap=colours, vmin=-limit, vmax=limit, aspect="auto", interpolation="none"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from math import inf
 from pathlib import Path
@@ -79,14 +79,14 @@ def mutate(
     asked.check()
     folder = Path(output)
     inputs = [genome, variants, sequences, mutations, alias, None if str(windows) == "centred" else windows]
-    check_outputs(inputs, {name: folder / name for name in _FILES} | {"--summary": summary})
+    check_outputs(inputs, {f"--output {name}": folder / name for name in _FILES} | {"--summary": summary})
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
     readout = loaded.readout(class_name)
     loaded.need_pairs(False)
     with ExitStack() as stack:
         opened = None if genome is None else stack.enter_context(Genome.open(genome))
         aliases = AliasTable() if alias is None else AliasTable.read(alias)
-        _make(folder)
+        stack.enter_context(_made(folder))
         loaded, choice = resolve_precision(loaded, model, precision, device=device, expected=inf, progress=progress)
         work = _Work(loaded, readout, class_name, folder, progress)
         if mutations is not None:
@@ -179,7 +179,7 @@ class _Work:
             return region_targets(genome, asked.region, aliases, model.k, asked.longest, asked.genome).parts(), None
         self._centred = str(asked.windows) == "centred"
         trained = model.block.window if model.block else None
-        found, drawn = variant_targets(
+        found, drawn, counts = variant_targets(
             asked.variants,
             genome,
             aliases,
@@ -190,7 +190,7 @@ class _Work:
             flank=asked.longest,
             progress=self._progress("scoring", "records", None),
         )
-        self.facts |= {"variants": len(drawn), "variants_scored": int((drawn.window >= 0).sum())}
+        self.facts |= {"alleles": counts.alleles, "scored": counts.scored, "reasons": dict(counts.reasons)}
         return found.parts(), drawn
 
     def saturate(self, stack: ExitStack, asked: _Asked, targets: Iterable[Targets], drawn: Variants | None) -> None:
@@ -297,8 +297,18 @@ class _Work:
         return normalised(found, windows.lengths)
 
 
-def _make(folder: Path) -> None:
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """A block in which the folder exists; one that fails takes a folder that it was made for, if empty, away again."""
+    new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DnabertError(f"{folder}: the folder cannot be made: {error.strerror}") from None
+    try:
+        yield
+    except BaseException:
+        if new:
+            with suppress(OSError):
+                folder.rmdir()
+        raise

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -70,20 +71,22 @@ class Targets:
 
 @dataclass
 class Variants:
-    """Scored ALT alleles of a VCF: their windows, rows of Targets (-1: none), and where in it their change begins.
+    """ALT alleles of a VCF that have a score.
 
-    position i64[a] from 1; scores f32[a] by the names of `analysis.variants`, NaN where there is none; reasons by name.
+    window i64[a]: a row of Targets; the change begins at base `at` of it and replaces `deleted` bases; position i64[a]:
+    that of the record, from 1; contig, ref, alt as the file has them; flags: `DNABERT_FLAG`; scores f32[a] by the names
+    of `analysis.variants`.
     """
 
-    window: I64 = field(default_factory=lambda: np.empty(0, np.int64))
-    at: I64 = field(default_factory=lambda: np.empty(0, np.int64))
-    deleted: I64 = field(default_factory=lambda: np.empty(0, np.int64))
-    position: I64 = field(default_factory=lambda: np.empty(0, np.int64))
-    contig: list[str] = field(default_factory=list)
-    ref: list[str] = field(default_factory=list)
-    alt: list[str] = field(default_factory=list)
-    reasons: list[str] = field(default_factory=list)
-    scores: dict[str, F32] = field(default_factory=dict)
+    window: I64
+    at: I64
+    deleted: I64
+    position: I64
+    contig: list[str]
+    ref: list[str]
+    alt: list[str]
+    flags: list[str]
+    scores: dict[str, F32]
 
     def __len__(self) -> int:
         return len(self.position)
@@ -184,54 +187,61 @@ def variant_targets(
     windows: str | Path | None,
     flank: int,
     progress: Callable[[int], None],
-) -> tuple[Targets, Variants]:
-    """The windows of a VCF's alleles, each once in the order of the genome, and the alleles with their scores.
+) -> tuple[Targets, Variants, VariantSummary]:
+    """The windows of a VCF's alleles, each once in the order of the genome; the alleles with a score; counts of all.
 
     Windows are centred at the variants (`window` bases) or the regions of a BED file, as in `variants`. Raises
     DnabertError where no allele has a score.
     """
     regions: Regions | None = None if windows is None else read_regions(windows, genome, aliases, model.k)
     options = VariantOptions(readout, window, regions)
-    found: list[tuple[I32, I64, I64, Bool]] = []
-    alleles = Variants()
-    columns: dict[str, list[F32]] = {}
+    units: list[_Placed] = []
     counts = VariantSummary()
 
     def keep(unit: ScoredUnit) -> None:
-        given = unit.alleles
-        change = changes(given)
-        _, placed = place(given, change, genome, window, regions)
-        rows = placed.rows
-        column = np.full((3, len(given)), -1, np.int64)
-        column[0, rows] = np.arange(len(rows)) + sum(len(part[0]) for part in found)
-        column[1, rows] = change.start[rows] - placed.start
-        column[2, rows] = change.deleted[rows]
-        found.append((given.contig[rows], placed.start, placed.end, placed.reverse))
-        alleles.window, alleles.at, alleles.deleted = (
-            np.concatenate([old, new])
-            for old, new in zip((alleles.window, alleles.at, alleles.deleted), column, strict=True)
-        )
-        alleles.position = np.concatenate([alleles.position, given.position + 1])
-        names, which = unit.records.contigs()
-        alleles.contig += [names[row] for row in which[given.record].tolist()]
-        alleles.ref += [given.ref[i].decode() for i in range(len(given))]
-        alleles.alt += [given.alt[i].decode() for i in range(len(given))]
-        alleles.reasons += [_reasons(flags) for flags in given.flags.tolist()]
-        for name, values in unit.fields.items():
-            columns.setdefault(name, []).append(values)
+        units.append(_placed(unit, genome, window, regions))
 
-    source = VcfSource(vcf)
-    score_variants(model, genome, source, lambda names: resolve(names, genome, aliases), keep, options, counts,
-                   progress=progress)  # fmt: skip
+    def contig_of(names: Sequence[str]) -> tuple[list[int], dict[str, str]]:
+        return resolve(names, genome, aliases)
+
+    score_variants(model, genome, VcfSource(vcf), contig_of, keep, options, counts, progress=progress)
     if not counts.scored:
         raise DnabertError(f"{vcf}: no allele has a score ({_told(counts.reasons) or 'there are none'})")
-    alleles.scores = {name: np.concatenate(parts) for name, parts in columns.items()}
-    contig, start, end, reverse = (np.concatenate(column) for column in zip(*found, strict=True))
-    table = np.stack([contig.astype(np.int64), start, end, reverse.astype(np.int64)], axis=1)
+    table = np.concatenate([unit.windows for unit in units])
     different, which = np.unique(table, axis=0, return_inverse=True)
-    alleles.window = np.append(which.reshape(-1), -1)[alleles.window]
+    numbers = np.concatenate([unit.numbers for unit in units], axis=1)
+    texts = [list(chain(*column)) for column in zip(*(unit.texts for unit in units), strict=True)]
+    fields = {name: np.concatenate([unit.scores[name] for unit in units]) for name in units[0].scores}
+    at, deleted, position = numbers
+    contig, ref, alt, flags = texts
+    found = Variants(which.reshape(-1), at, deleted, position, contig, ref, alt, flags, fields)
     once = different[:, 0].astype(np.int32), different[:, 1], different[:, 2], different[:, 3] > 0
-    return _of_genome(genome, *once, flank), alleles
+    return _of_genome(genome, *once, flank), found, counts
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """The scored alleles of a unit: windows i64[a, 4] (contig, start, end, reverse), and columns of `Variants`."""
+
+    windows: I64
+    numbers: I64
+    texts: tuple[list[str], ...]
+    scores: dict[str, F32]
+
+
+def _placed(unit: ScoredUnit, genome: Genome, window: int | None, regions: Regions | None) -> _Placed:
+    alleles = unit.alleles
+    change = changes(alleles)
+    _, placed = place(alleles, change, genome, window, regions)
+    rows = placed.rows
+    windows = np.stack([alleles.contig[rows], placed.start, placed.end, placed.reverse], axis=1).astype(np.int64)
+    numbers = np.stack([change.start[rows] - placed.start, change.deleted[rows], alleles.position[rows] + 1])
+    names, which = unit.records.contigs()
+    ref, alt = ([bases.take(rows)[i].decode() for i in range(len(rows))] for bases in (alleles.ref, alleles.alt))
+    flags = [_flags(bits) for bits in alleles.flags[rows].tolist()]
+    contigs = [names[row] for row in which[alleles.record[rows]].tolist()]
+    fields = {name: values[rows] for name, values in unit.fields.items()}
+    return _Placed(windows, numbers, (contigs, ref, alt, flags), fields)
 
 
 def _of_genome(genome: Genome, contig: I32, start: I64, end: I64, reverse: Bool, flank: int) -> Targets:
@@ -241,8 +251,8 @@ def _of_genome(genome: Genome, contig: I32, start: I64, end: I64, reverse: Bool,
     return Targets(names, spans, end - start, start + 1, reverse)
 
 
-def _reasons(flags: int) -> str:
-    return "&".join(name for bit, name in enumerate(FLAG_NAMES) if flags >> bit & 1) or "."
+def _flags(bits: int) -> str:
+    return "&".join(name for bit, name in enumerate(FLAG_NAMES) if bits >> bit & 1) or "."
 
 
 def _told(reasons: Counter[str]) -> str:

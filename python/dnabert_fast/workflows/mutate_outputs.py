@@ -129,8 +129,8 @@ class VariantTable:
             open_table(folder / "variants.tsv", [*columns, *named, ("attention", "float"), ("flag", "str")])
         )
         self._variants = variants
-        self._attention = np.full(len(variants), np.nan, np.float32)
-        self._windows = ["."] * len(variants)
+        self._attention = np.empty(len(variants), np.float32)
+        self._windows = [""] * len(variants)
 
     def add(self, found: Changed, first: int) -> None:
         """Windows are done, the first of which is number `first` of all."""
@@ -146,10 +146,10 @@ class VariantTable:
     def write(self) -> None:
         """Write the rows, when all windows are done."""
         given = self._variants
-        texts = [packed(column) for column in (given.contig, given.ref, given.alt, self._windows, given.reasons)]
-        contig, ref, alt, windows, reasons = texts
+        texts = [packed(column) for column in (given.contig, given.ref, given.alt, self._windows, given.flags)]
+        contig, ref, alt, windows, flags = texts
         values = list(given.scores.values())
-        self._table.write([contig, given.position, ref, alt, windows, *values, self._attention, reasons])
+        self._table.write([contig, given.position, ref, alt, windows, *values, self._attention, flags])
 
 
 class MapPictures:
