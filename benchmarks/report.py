@@ -143,6 +143,14 @@ SECTIONS: dict[str, list[Bar]] = {
         Bar("dbsnp mismatches", "REF mismatches among 9,385 rows of dbSNP 138", INTEGER, least=22, most=22),
         Bar("giab scored", "ALTs scored of the 16,192 rows of GIAB", INTEGER, least=16385, most=16385),
     ],
+    "attention_scores": [
+        Bar("attention / prediction, demo", "attention scores, 101 bases, beside prediction, demo model", most=1.15),
+        Bar("attention / prediction, large", "the same, 110 M", most=1.15),
+        Bar("peak, 10,000 windows, demo, MB", "peak memory of `attention`, 10,000 windows, demo model", "{:,.0f} MB"),
+        Bar("peak, 100,000 windows, demo, MB", "the same, 100,000 windows", "{:,.0f} MB"),
+        Bar("peak, 64 windows, large, MB", "the same, 110 M, 64 windows", "{:,.0f} MB"),
+        Bar("peak, 256 windows, large, MB", "the same, 256 windows", "{:,.0f} MB"),
+    ],
     "memory": [
         Bar("variants, 1 x 6,457 records, MB", "peak memory of `variants`, 6,457 records, tiny network", "{:.0f} MB"),
         Bar("variants, 4 x 6,457 records, MB", "the same, four times the records", "{:.0f} MB"),

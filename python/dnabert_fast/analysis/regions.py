@@ -53,10 +53,9 @@ def high_regions(
 ) -> Regions:
     """Runs of at least `min_length` high bases of windows scores[offsets[i]:offsets[i+1]].
 
-    A base is high where its score is above the window's mean and above `factor` times its lowest score (Ji et al. 2021,
-    section 2.3); with a `quantile`, where it is above that quantile of the window's scores instead. Bases without a
-    score (NaN) are never high and count for nothing. Raises DnabertError for a quantile outside 0 to 1 or a length
-    below 1.
+    A base is high where its score is above the window's mean and above `factor` times its lowest score (Ji et al.
+    2021); with a `quantile`, where it is above that quantile of the window's scores instead. Bases without a score
+    (NaN) are never high and count for nothing. Raises DnabertError for a quantile outside 0 to 1 or a length below 1.
     """
     if min_length < 1:
         raise DnabertError(f"a region of {min_length} bases; give a length from 1 up")

@@ -54,8 +54,8 @@ def begin_attention(
     """Ask the device for logits and for the attention of [CLS], out of one pass; as `predict.begin_logits` does.
 
     A k-mer's attention is that of its piece's [CLS] in the last layer, summed over the heads; a base's is the mean over
-    the k-mers that cover it (Ji et al. 2021, section 2.3). Every window has a k-mer. Without `logits` the head is left
-    out, so that any head will do.
+    the k-mers that cover it (Ji et al. 2021). Every window has a k-mer. Without `logits` the head is left out, so
+    that any head will do.
     """
     runner = Runner(network.backend.device) if runner is None else runner
 
