@@ -51,15 +51,15 @@ def known_alleles(
     contig_of: Callable[[list[str]], tuple[list[int], dict[str, str]]],
 ) -> KnownAlleles:
     """The alleles of records, trimmed and moved left as by `bcftools norm`; `contig_of` as in `score_variants`."""
-    keys = np.empty(0, np.uint64)
+    keys = [np.empty(0, np.uint64)]
     alleles = compared = 0
     for records in units:
         table = check_reference(alleles_of(records, contig_of)[0], genome)
         rows = np.flatnonzero(table.scored)
         alleles += len(table)
         compared += len(rows)
-        keys = np.union1d(keys, identities(table.contig, normalized(table, genome))[rows])
-    return KnownAlleles(name, keys, alleles, compared)
+        keys.append(identities(table.contig, normalized(table, genome))[rows])
+    return KnownAlleles(name, np.unique(np.concatenate(keys)), alleles, compared)
 
 
 def identities(contig: I32, change: Changes) -> U64:

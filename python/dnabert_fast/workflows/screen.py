@@ -23,6 +23,7 @@ from ..io.atomic import writing
 from ..io.columns import packed
 from ..io.vcf import VcfSource
 from ..seq.aliases import AliasTable
+from ..seq.batch import Windows
 from ..seq.genome import Genome
 from ..seq.plan import Plan, tile
 from ..seq.variants import Regions
@@ -98,6 +99,7 @@ def screen(
         if length is not None and length > int(opened.lengths.max()):
             raise DnabertError(f"--window {length} is longer than every contig of {genome}")
         given = None if windows is None else read_regions(windows, opened, contigs.aliases, loaded.k)
+        _try_to_score(loaded, length if given is None else int((given.end - given.start).max()))
         lists = read_known(files, contigs, progress)
         found = survey(vcf, contigs, lists, normalize, progress)
         loaded, choice = resolve_precision(loaded, model, precision, device=device, expected=inf, progress=progress)
@@ -151,6 +153,7 @@ def screen(
         "candidates": 0 if candidates is None else len(candidates),
         "candidates_are": said if threshold is None else f"|difference| >= {threshold:g}",
         "records_kept": counts.records,
+        "flags": dict(counts.reasons),
         "pieces": attended.pieces + counts.pieces,
         "pieces_encoded": attended.pieces_encoded + counts.pieces_encoded,
         "known": {part.name: {"alleles": part.alleles, "compared": part.compared} for part in lists},
@@ -188,6 +191,12 @@ def _check(
         raise DnabertError(f"--threshold {threshold:g}: give a difference from 0 up")
     if quantile is not None and not 0 <= quantile <= 1:
         raise DnabertError(f"--quantile {quantile:g} is not between 0 and 1")
+
+
+def _try_to_score(model: Model, length: int | None) -> None:
+    """Refuse windows that the model cannot score, before it has attended to all of them."""
+    assert length is not None
+    model.logits(model.prepare(Windows.from_strings([b"A" * length])))
 
 
 def _make(folder: Path) -> None:

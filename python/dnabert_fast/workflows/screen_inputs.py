@@ -120,7 +120,10 @@ def survey(
         last = genome.lengths[alleles.contig] - 1
         position.append(np.where(alleles.scored, np.minimum(change.start, last), 0))
         keys = np.empty(0, np.uint64) if normal is None else identities(alleles.contig, normal)
-        known.append(np.array([part.holds(keys) & alleles.scored for part in lists]).reshape(len(lists), -1))
+        held = np.zeros((len(lists), len(alleles)), np.bool_)
+        for row, part in zip(held, lists, strict=True):
+            row[:] = part.holds(keys) & alleles.scored
+        known.append(held)
         reasons += _reasons(alleles.flags)
         aliased += renamed
         count += len(records)
@@ -128,8 +131,7 @@ def survey(
     everywhere = np.concatenate(usable)
     sites = Sites(np.concatenate(contig), np.concatenate(position))
     rows = np.array(sorted(named - {-1}), np.int64)
-    held = np.concatenate(known, axis=1) if lists else np.empty((0, len(everywhere)), np.bool_)
-    return Survey(count, everywhere, held, sites, rows, reasons, aliased)
+    return Survey(count, everywhere, np.concatenate(known, axis=1), sites, rows, reasons, aliased)
 
 
 def _reasons(flags: U32) -> Counter[str]:
