@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import DnabertError
-from . import attention, check, evaluate, machine, motifs, mutate, prepare, pretrain, score, screening, training
+from . import attention, check, evaluate, machine, motifs, mutate, prepare, pretrain, report, score, screening, training
 from .screen import Told, err, plain
 
 __all__ = ["app", "run"]
@@ -35,6 +35,7 @@ for verb in (
     attention.attention,
     screening.screen,
     mutate.mutate,
+    report.report,
     motifs.motifs,
     pretrain.pretrain,
     training.finetune,

@@ -358,3 +358,21 @@ Resamples: TypeAlias = Annotated[int, _option(help="Bootstrap resamples of the i
 Interval: TypeAlias = Annotated[str, _option(help="percentile or bca.")]
 Level: TypeAlias = Annotated[float, _option(help="Level of the intervals.")]
 ResamplingSeed: TypeAlias = Annotated[int, _option("--seed", help="Seed of the resamples.")]
+
+# Reports
+Report: TypeAlias = Annotated[
+    Path | None, _file("Write a page of the results here, which needs nothing else.", "FILE.html")
+]
+Reported: TypeAlias = Annotated[
+    Path, _argument(help="What variants or scan wrote, or the folder of screen or motifs.", metavar="RESULTS")
+]
+ReportOutput: TypeAlias = Annotated[Path, _file("The page, .html.", "FILE.html", "--output", "-o")]
+ReportedModel: TypeAlias = Annotated[
+    str | None, _file("The run's model, for its card and for mutation maps.", "[NAME=]DIR", "--model", "-m")
+]
+ReportedGenome: TypeAlias = Annotated[
+    Path | None, _file("The run's genome, for mutation maps.", "GENOME", "--genome", "-g")
+]
+ReportedCalls: TypeAlias = Annotated[Path | None, _file("The regions that --calls of a scan wrote.", "BED", "--calls")]
+Facts: TypeAlias = Annotated[Path | None, _file("What --summary of the run wrote.", "JSON")]
+Maps: TypeAlias = Annotated[int, _option(help="Mutation maps of so many of the largest changes.", min=0)]

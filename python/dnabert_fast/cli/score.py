@@ -28,6 +28,7 @@ def variants(
     device: o.Device = "auto",
     threads: o.Threads = None,
     summary: o.Summary = None,
+    report: o.Report = None,
     quiet: o.Quiet = False,
 ) -> None:
     """Score every ALT allele of a VCF: P(REF window), P(ALT window), difference score and log-odds ratio."""
@@ -51,6 +52,7 @@ def variants(
             device=device,
             threads=threads,
             summary=summary,
+            report=report,
             progress=progress,
         )
     if quiet:
@@ -83,6 +85,7 @@ def scan(
     device: o.Device = "auto",
     threads: o.Threads = None,
     summary: o.Summary = None,
+    report: o.Report = None,
     quiet: o.Quiet = False,
 ) -> None:
     """Score every window of a genome: a per-base track or a table of windows, and called regions."""
@@ -105,6 +108,7 @@ def scan(
             device=device,
             threads=threads,
             summary=summary,
+            report=report,
             progress=progress,
         )
     if quiet:

@@ -14,7 +14,7 @@ from ..nn.backends import choose
 from ..nn.device import Gpu, gpus
 from ..seq.cpu import cpu_features, kmer_level
 
-__all__ = ["describe", "info"]
+__all__ = ["describe", "info", "package_versions"]
 
 _PACKAGES = ("torch", "numpy", "pysam", "pybigtools", "safetensors", "pyarrow", "matplotlib", "triton")
 
@@ -35,8 +35,13 @@ def info() -> dict[str, Any]:
         "device": backend.device,
         "reason": backend.reason,
         "gpus": [gpu.facts() for gpu in gpus()],
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": package_versions(),
     }
+
+
+def package_versions() -> dict[str, str | None]:
+    """The versions of the packages that results may depend on; None for one that is not installed."""
+    return {name: _version(name) for name in _PACKAGES}
 
 
 def _version(package: str) -> str | None:

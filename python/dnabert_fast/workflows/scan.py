@@ -25,6 +25,9 @@ from ..seq.genome import Genome
 from .common import check_outputs, read_regions, window_length, write_summary
 from .precision import load_first, resolve_precision
 from .progress import Progress, silent
+from .report import check_report
+from .report import report as report_run
+from .report_parts import command_line
 
 __all__ = ["scan"]
 
@@ -49,6 +52,7 @@ def scan(
     device: str = "auto",
     threads: int | None = None,
     summary: str | Path | None = None,
+    report: str | Path | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Score every window of a genome and write a per-base track (.bw, .bedgraph.gz) or one row a window.
@@ -57,12 +61,14 @@ def scan(
     of the BED file `regions`) and lie wholly inside; those with more than `max_n` of their bases unknown are left out
     and counted. The track is the mean over the windows that cover a base. `calls` writes merged windows of a score of
     at least `threshold` (0.5) as BED. `precision` "auto" is the fastest that has passed a check on this model and
-    device. Returns the facts of the run, also written to `summary` as JSON.
+    device. Returns the facts of the run, also written to `summary` as JSON; `report` is a page of them and the results.
     """
+    asked = dict(locals())
     began = time.monotonic()
     if threshold is not None and calls is None:
         raise DnabertError(f"--threshold {threshold:g} is that of calls; give --calls FILE.bed too")
-    check_outputs([genome, regions], {"--output": output, "--calls": calls, "--summary": summary})
+    check_outputs([genome, regions], {"--output": output, "--calls": calls, "--summary": summary, "--report": report})
+    check_report(report, [], output)
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
     readout = loaded.readout(class_name)
     window = window_length(window, loaded.block.window if loaded.block else None, loaded.k)
@@ -107,6 +113,11 @@ def scan(
         "output": str(output),
     }
     write_summary(summary, facts)
+    if report is not None:
+        report_run(
+            output, output=report, model=model, genome=genome, calls=calls, class_name=class_name,
+            facts=facts, command=command_line(scan, asked), device=device, threads=threads, progress=progress,
+        )  # fmt: skip
     return facts
 
 

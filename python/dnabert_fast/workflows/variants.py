@@ -29,6 +29,9 @@ from ..seq.vcf_text import Records, splice
 from .common import check_outputs, read_regions, window_length, write_summary
 from .precision import AUTO, Choice, load_first, resolve_precision
 from .progress import Follow, Progress, silent
+from .report import check_report
+from .report import report as report_run
+from .report_parts import command_line
 
 __all__ = ["VariantOutput", "variant_settings", "variants", "window_notes"]
 
@@ -59,6 +62,7 @@ def variants(
     device: str = "auto",
     threads: int | None = None,
     summary: str | Path | None = None,
+    report: str | Path | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Score every ALT allele of a VCF or BCF and write each record back with its scores in INFO.
@@ -68,12 +72,15 @@ def variants(
     `windows` is "centred" (the first changed base stands at window // 2) or a BED file whose regions are the windows.
     Every record comes out in order, unchanged but for INFO; an allele without a score has "." and its reasons in
     DNABERT_FLAG. `precision` "auto" is the fastest that has passed a check on this model and device, fp32 for short
-    inputs that no check was made for. Returns the facts of the run, also written to `summary` as JSON.
+    inputs that no check was made for. Returns the facts of the run, also written to `summary` as JSON; `report` is a
+    page of them and the results.
     """
+    asked = dict(locals())
     began = time.monotonic()
     if ref_mismatch not in _MISMATCHES:
         raise DnabertError(f"--ref-mismatch {ref_mismatch}: choose one of {', '.join(_MISMATCHES)}")
-    check_outputs([vcf, genome, windows, alias], {"--output": output, "--summary": summary})
+    check_outputs([vcf, genome, windows, alias], {"--output": output, "--summary": summary, "--report": report})
+    check_report(report, [], output)
     prefix, folder = _named(model)
     loaded = load_first(folder, precision, device=device, threads=threads, strand=strand)
     readout = loaded.readout(class_name)
@@ -126,6 +133,12 @@ def variants(
         "output": str(output),
     }
     write_summary(summary, facts)
+    if report is not None:
+        report_run(
+            output, output=report, model=model, genome=genome, windows=windows, window=window, alias=alias,
+            class_name=class_name, facts=facts, command=command_line(variants, asked), device=device, threads=threads,
+            progress=progress,
+        )  # fmt: skip
     return facts
 
 
