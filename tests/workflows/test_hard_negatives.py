@@ -86,6 +86,17 @@ def test_rounds(tmp_path: Path, genome: Path, folder: Path) -> None:
     assert again["rounds"][0] == told[0]
 
 
+def test_training_is_on_the_device_asked_for(
+    tmp_path: Path, genome: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(**given: Any) -> dict[str, Any]:
+        raise DnabertError(f"asked for {given['device']}")
+
+    monkeypatch.setattr("dnabert_fast.workflows.hard_negatives.finetune", train)
+    with pytest.raises(DnabertError, match="asked for cuda:1"):
+        hard_negatives(folder, genome, output=tmp_path / "o", device="cuda:1", **QUICK)
+
+
 def test_refusals(tmp_path: Path, genome: Path, folder: Path) -> None:
     with pytest.raises(FormatError, match=r"card\.json: No such file or directory; give a folder that prepare made"):
         hard_negatives(tmp_path, genome, output=tmp_path / "o", **QUICK)

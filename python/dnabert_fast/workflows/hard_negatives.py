@@ -97,6 +97,7 @@ def hard_negatives(
                 batch=batch,
                 classes=tuple(card["classes"]),
                 seed=seed,
+                device=device,
                 threads=threads,
                 progress=progress,
             )
