@@ -22,6 +22,7 @@ from dnabert_fast.seq.genome import Genome
         ("c:0.01-0.02M", (0, 10_000, 20_000)),
         ("c:500k-1M", None),
         ("c:5K-0.006m", (0, 5000, 6000)),
+        ("c:1.001k-2.002k", (0, 1001, 2002)),  # as doubles neither is a whole number of bases
     ],
 )
 def test_regions(genome: Genome, text: str, place: tuple[int, int, int] | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 
 import numpy as np
 
@@ -95,10 +96,10 @@ def _region(genome: Genome, text: str, flag: str) -> tuple[int, int, int]:
     unit = match["unit"].lower()
     try:
         start, end = (
-            float(match[name].replace(",", "")) * _UNITS[scale]
+            Decimal(match[name].replace(",", "")) * _UNITS[scale]  # 8.2M is no float's 8,200,000
             for name, scale in (("start", match["start_unit"].lower() or unit), ("end", unit))
         )
-    except ValueError:
+    except InvalidOperation:
         raise DnabertError(
             f"{flag} {text}: not a region; write it as chr20:8-9M or chr20:8,000,000-9,000,000"
         ) from None
