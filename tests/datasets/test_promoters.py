@@ -116,6 +116,19 @@ def test_public_negatives_are_of_two_kinds(genome: Genome, length: int) -> None:
         assert same[-15:].all() or length == 70
 
 
+def test_boxes_before_the_short_window_are_no_places_in_it(genome: Genome) -> None:
+    """A box at -35 begins one base before a window of -34..+35."""
+    tss = starts(*((0, 2000 + 700 * i, False) for i in range(20)))
+    plan = promoter_plan(tss, FRAMES[70])
+    positives = Examples(read_windows(genome, plan), Sites(plan, np.ones(20, np.int64), tss.names))
+    found = negatives(
+        genome, positives, np.where(np.arange(20) % 2, UTMOST, -28), FRAMES[70], Spans.whole(genome.lengths).merged(),
+        kind="tata", tata_place="like", tolerance=0.02, random=np.random.default_rng(4),
+    )  # fmt: skip
+    assert len(found) == 20
+    assert (box_scores(found.windows, 70)[:, 34 - 28] >= THRESHOLD).all()
+
+
 @pytest.mark.parametrize("place", ["like", "fixed", "anywhere"])
 def test_tata_negatives(genome: Genome, place: str) -> None:
     _, found, allowed = made(genome, "tata", place=place)

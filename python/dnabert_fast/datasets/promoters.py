@@ -132,7 +132,8 @@ def _places(boxes: I64, frame: Frame, place: str, random: np.random.Generator) -
     """The base of the window at which each negative's box is to begin; -1 for anywhere."""
     if place == "anywhere":
         return np.full(len(boxes), -1, np.int64)
-    has = boxes[boxes != 0]
+    # Of the short frame the window begins after the furthest boxes do.
+    has = boxes[(boxes != 0) & (boxes >= -frame.before)]
     if place == "like" and len(has):
         return frame.before + random.choice(has, len(boxes))
     return np.full(len(boxes), frame.before + _FIXED, np.int64)
