@@ -254,6 +254,9 @@ def test_another_run_is_refused(
         ({"model": "x", "kmer": 4}, "--model goes on with a trained network"),
         ({"model": "x"}, "x: no such folder"),
         ({"output": "genome.fa"}, "the folder cannot be made"),
+        ({"learning_rate": float("nan")}, "--learning-rate nan must be greater than 0"),
+        ({"seed": 1 << 63}, "give a whole number from 0 to 2^63 - 1"),
+        ({"output": ".", "model": "."}, "is an input too; choose another folder"),
     ],
 )
 def test_settings_that_do_not_fit(
@@ -263,6 +266,15 @@ def test_settings_that_do_not_fit(
     with pytest.raises((DnabertError, BackendUnavailable, CheckpointError, FormatError)) as caught:
         pretrain(genomes=[genome], **{"output": tmp_path / "o", **QUICK, **wrong})
     assert message in str(caught.value)
+
+
+def test_what_is_excluded_may_be_too_short_to_judge_on(tmp_path: Path, genome: Path) -> None:
+    (tmp_path / "short.bed").write_text("one\t100\t102\n")
+    short = {"exclude": [tmp_path / "short.bed"], **QUICK}
+    with pytest.raises(DnabertError, match="--evaluate-every: what is excluded is too short for a sample"):
+        pretrain(genomes=[genome], output=tmp_path / "o", evaluate_every=2, **short)
+    facts = pretrain(genomes=[genome], output=tmp_path / "o", **short)
+    assert (facts["steps"], facts["evaluation"]) == (6, None)
 
 
 def test_a_schedule_and_another_k(tmp_path: Path, genome: Path) -> None:

@@ -100,12 +100,42 @@ def test_real_promoters_under_the_demo_preset(tmp_path: Path) -> None:
         ({"epochs": 0}, "--epochs 0 must be greater than 0"),
         ({"learning_rate": -1.0}, "--learning-rate -1.0 must be greater than 0"),
         ({"preset": "prom-core"}, "windows of 70 bases are asked for"),
+        ({"kmer": 9}, "--kmer 9: choose one of 3, 4, 5, 6"),
+        ({"seed": -1}, "--seed -1: give a whole number from 0"),
+        ({"seed": 1 << 63}, "give a whole number from 0 to 2^63 - 1"),
+        ({"task": "label"}, "--task label: choose one of auto, classes, regression, tokens"),
+        ({"classes": ("a", "a")}, "--classes a,a: each class needs a name of its own"),
+        ({"weight_decay": -0.1}, "--weight-decay -0.1 must not be below 0"),
+        ({"max_train": 1}, "--max-train 1 leaves class"),
     ],
 )
 def test_settings_that_do_not_fit(tmp_path: Path, files: dict[str, Path], wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(DnabertError) as caught:
         finetune(**files, output=tmp_path / "out", **{**QUICK, **wrong})
     assert message in str(caught.value)
+
+
+def test_the_model_that_training_begins_with_stays(tmp_path: Path, files: dict[str, Path]) -> None:
+    finetune(**files, output=tmp_path / "a", **QUICK)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()}
+    for start in ({"model": str(tmp_path / "a"), "network": None}, {"network": str(tmp_path / "a")}):
+        with pytest.raises(DnabertError, match="is an input too; choose another folder"):
+            finetune(**files, output=tmp_path / "b" / ".." / "a", **{**QUICK, **start})
+    assert {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()} == before
+
+
+def test_a_file_a_class_has_one_order(tmp_path: Path) -> None:
+    for place in ("train", "dev"):
+        (tmp_path / place).mkdir()
+        for name in "ab":
+            (tmp_path / place / f"{name}.fa").write_text(f">x\nACGTACGT{'AT' if name == 'a' else 'CG'}\n")
+    train, dev, other = (",".join(str(tmp_path / part) for part in parts) for parts in (
+        ("train/a.fa", "train/b.fa"), ("dev/a.fa", "dev/b.fa"), ("dev/b.fa", "dev/a.fa"),
+    ))  # fmt: skip
+    with pytest.raises(DnabertError, match=r"classes are b, a, but those of --train a, b; give them in one order"):
+        finetune(train=train, dev=other, output=tmp_path / "out", **QUICK)
+    finetune(train=train, dev=dev, output=tmp_path / "out", **QUICK)
+    assert load(tmp_path / "out").labels == ("a", "b")
 
 
 def test_what_would_fail_at_the_end_is_refused_before_training(tmp_path: Path, files: dict[str, Path]) -> None:

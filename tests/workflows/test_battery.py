@@ -219,6 +219,7 @@ def test_tables_that_cannot_be_used(tmp_path: Path, text: str, message: str) -> 
         ({"epochs": 0}, "--epochs 0 must be greater than 0"),
         ({"max_train": 0}, "--max-train 0 must be greater than 0"),
         ({"preset": "best"}, "--preset best: choose one of"),
+        ({"seed": -1}, "--seed -1: give a whole number from 0"),
     ],
 )
 def test_settings_that_do_not_fit(tmp_path: Path, sets: Path, wrong: dict[str, Any], message: str) -> None:

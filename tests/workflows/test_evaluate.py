@@ -168,6 +168,12 @@ def _scores(vcf: Path, genome: Path, model: Path, out: Path) -> np.ndarray:
     return np.array([float(allele[4]["LOGOR"]) for allele in scored.alleles(scored.text(out))])
 
 
+def test_models_have_their_classes_in_one_order(make_model: MakeModel, table: Path, tmp_path: Path) -> None:
+    models = [f"a={make_model()}", f"b={make_model(labels=('yes', 'no'))}"]
+    with pytest.raises(DnabertError, match="a and b have the same classes in another order"):
+        judged(table, tmp_path / "out", models=models)
+
+
 def test_regions_answer_by_their_overlap(table: Path, tmp_path: Path) -> None:
     """Rows 0 to 9 have a region of half their length or more, rows 10 to 19 a shorter one, row 20 one too many."""
     lines = [f"chr1\t{1000 * i + 20}\t{1000 * i + 60}\tx\t{i + 1}\t+" for i in range(10)]
@@ -375,6 +381,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
         {"models": ["demo"], "calibrate": "{table}"},
         "--calibrate writes into the model's folder, and demo is none",
     ),
+    "seed": ({"seed": -1}, "--seed -1: give a whole number from 0"),
     "headless": ({"models": ["{headless}"]}, "has no classification or regression head"),
 }
 

@@ -109,6 +109,8 @@ def parse_labels(
     A label a base is a row of digits as long as the sequence, or numbers with blanks between them: one a base, or one
     a k-mer, which then are about its middle base (`labelled_base`). A dot is no label.
     """
+    if task not in TASKS:
+        raise FormatError(f"--task {task}: choose one of {', '.join(TASKS)}")
     if classes is not None:
         named = {name.encode(): str(i).encode() for i, name in enumerate(classes)}
         fields = [named.get(field, field) for field in fields]

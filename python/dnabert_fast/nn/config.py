@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, DnabertError
 
 __all__ = [
     "HEADS",
@@ -111,7 +111,9 @@ class NetworkConfig:
         return replace(self, head=head, labels=labels, **{"temperature": 1.0, **fields})
 
     def with_k(self, k: int) -> NetworkConfig:
-        """The same network for k-mers of another length."""
+        """The same network for k-mers of another length; raises DnabertError for one without a vocabulary."""
+        if k not in VOCABULARY_SIZES:
+            raise DnabertError(f"--kmer {k}: choose one of {', '.join(map(str, VOCABULARY_SIZES))}")
         return replace(self, k=k, encoder=replace(self.encoder, vocab_size=VOCABULARY_SIZES[k]))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import DnabertError
 from ..nn.config import PRESETS as NETWORKS
-from ..nn.config import VOCABULARY_SIZES, NetworkConfig
+from ..nn.config import NetworkConfig
 from ..nn.network import POSITIONS
 
 __all__ = ["PRETRAINING", "PretrainRecipe", "check_positive", "customised"]
@@ -130,10 +130,8 @@ def customised(
     if network is not None:
         shape = NETWORKS[network].with_head("mlm")
         shape = shape if network.startswith("dnabert-") else _eased(shape)
-    if kmer is not None and kmer not in VOCABULARY_SIZES:
-        raise DnabertError(f"--kmer {kmer}: choose one of {', '.join(map(str, VOCABULARY_SIZES))}")
     if kmer is not None:
-        shape = replace(shape, k=kmer, encoder=replace(shape.encoder, vocab_size=VOCABULARY_SIZES[kmer]))
+        shape = shape.with_k(kmer)
     fields = {name: value for name, value in given.items() if value is not None}
     if mask_rate is not None:
         fields["mask_rates"] = _mask_rates(mask_rate)
@@ -153,7 +151,7 @@ def customised(
 def check_positive(**flags: Any) -> None:
     """Raise DnabertError, naming the flag, for a number that is not greater than 0; anything else passes."""
     for name, value in flags.items():
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and value <= 0:
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and not value > 0:
             raise DnabertError(f"--{name.replace('_', '-')} {value} must be greater than 0")
 
 

@@ -25,12 +25,13 @@ from ..train.finetune import Scale
 from ..train.loop import Event, evaluate
 from ..train.loop import train as train_loop
 from ..train.presets import Recipe
+from ..train.recipes import check_positive
 from ..train.sets import LabelledSet
-from ..train.subsample import subsample
+from .common import check_seed, made_folder
 from .labelled import Source
 from .progress import Progress, silent
 from .reports import plain
-from .training import about_set, check_positive, made_folder, read_sets, recipe_of, teller
+from .training import about_set, drawn, read_sets, recipe_of, teller
 
 __all__ = ["NETWORK_ONLY", "train_baseline"]
 
@@ -73,9 +74,9 @@ def train_baseline(
     for name in NETWORK_ONLY:
         if given.pop(name, None) not in (None, False, (), "auto"):
             raise DnabertError(f"--{name.replace('_', '-')} is about DNABERT's network; leave it out with --baseline")
-    check_positive({name: value for name, value in (("max-train", max_train),) if value is not None})
+    check_seed(seed)
     rate = BASELINE_RATE if learning_rate is None else learning_rate
-    check_positive({"learning-rate": rate})
+    check_positive(learning_rate=rate)
     recipe = recipe_of(preset, {**given, "learning_rate": rate})
     if threads is not None:
         torch.set_num_threads(threads)
@@ -83,8 +84,7 @@ def train_baseline(
     sets, recipe = read_sets(paths, 1, Source(task, recipe.classes, labels, genome), recipe)
     classes = _classes(sets, recipe)
     whole = len(sets["train"])
-    if max_train is not None:
-        sets["train"] = subsample(sets["train"], max_train, seed)
+    sets["train"] = drawn(sets["train"], max_train, seed)
     folder = made_folder(output)
     network = made_baseline(baseline, len(classes), seed, choose("auto", device).device)
     learner = OneHotLearner(network)

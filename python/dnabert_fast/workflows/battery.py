@@ -13,12 +13,14 @@ from typing import Any
 
 from ..errors import DnabertError
 from ..io.atomic import writing
+from ..train.recipes import check_positive
 from .baseline import train_baseline
 from .battery_plan import Run, contenders, differences, read_sets, runs_of
 from .battery_results import Results, summarise
+from .common import check_seed, made_folder
 from .finetune import finetune
 from .progress import Advance, Progress, silent
-from .training import check_positive, made_folder, recipe_of
+from .training import recipe_of
 
 __all__ = ["KEEP", "battery"]
 
@@ -58,7 +60,8 @@ def battery(
     """
     if keep not in KEEP:
         raise DnabertError(f"--keep {keep}: choose one of {', '.join(KEEP)}")
-    check_positive({"seeds": seeds})
+    check_positive(seeds=seeds)
+    check_seed(seed, seeds)
     found = read_sets(sets)
     compared = contenders(models, networks, baselines, rates)
     runs = runs_of(found, compared, range(seed, seed + seeds), flags)
@@ -86,7 +89,7 @@ def _check_flags(runs: Sequence[Run]) -> None:
         if told not in recipes:
             recipes.add(told)
             recipe_of(run.flags.get("preset", "general"), {n: v for n, v in run.flags.items() if n in _OF_RECIPE})
-            check_positive({n.replace("_", "-"): run.flags[n] for n in _POSITIVE if n in run.flags})
+            check_positive(**{n: run.flags[n] for n in _POSITIVE if n in run.flags})
 
 
 _POSITIVE = ("learning_rate", "max_train")

@@ -17,7 +17,9 @@ from ..seq.aliases import AliasTable, resolve
 from ..seq.genome import Genome
 from ..seq.variants import Regions
 
-__all__ = ["check_outputs", "read_regions", "window_length", "write_summary"]
+__all__ = ["check_outputs", "check_seed", "made_folder", "read_regions", "window_length", "write_summary"]
+
+_LARGEST_SEED = 1 << 63
 
 
 def read_regions(
@@ -77,6 +79,30 @@ def check_outputs(inputs: Sequence[str | Path | None], outputs: Mapping[str, str
     if summary is not None:
         with writing(summary):
             pass
+
+
+def made_folder(output: str | Path, inputs: Sequence[str | Path | None] = ()) -> Path:
+    """The output folder, made now, so that a place that cannot be written is known before hours of work.
+
+    Raises DnabertError where it is one of the `inputs`, FormatError where it cannot be made or written.
+    """
+    folder = Path(output)
+    place = os.path.realpath(folder)
+    if os.path.exists(place) and place in {os.path.realpath(path) for path in inputs if path is not None}:
+        raise DnabertError(f"-o {output}: is an input too; choose another folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as wrong:
+        raise FormatError(f"{output}: the folder cannot be made: {wrong.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise FormatError(f"{output}: this folder cannot be written; choose another")
+    return folder
+
+
+def check_seed(seed: int, seeds: int = 1) -> None:
+    """Raise DnabertError for a seed that numbers cannot be drawn from, where `seeds` are taken from it on."""
+    if not 0 <= seed <= _LARGEST_SEED - seeds:
+        raise DnabertError(f"--seed {seed}: give a whole number from 0 to 2^63 - 1")
 
 
 def write_summary(path: str | Path | None, facts: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from ..io import open_table
 from ..io.atomic import writing
 from ..report.style import house_style
 from ..seq.types import F32, F64, I64
+from .common import check_seed
 from .evaluation_report import curves_of, describe
 from .predictors import Asked, Predictor, calls_of, ensemble, from_file, names_of, open_models, with_thresholds
 from .progress import Progress, silent
@@ -62,6 +63,7 @@ def evaluate(
     returns what metrics.json holds.
     """
     began = time.monotonic()
+    check_seed(seed)
     _check(interval=interval, resamples=resamples, level=level, overlap=overlap, max_missing=max_missing)
     named, files = names_of(models, "--model"), names_of(predictions, "--predictions")
     _check_names(named, files, together, calibrate)

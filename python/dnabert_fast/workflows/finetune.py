@@ -20,12 +20,13 @@ from ..train.finetune import starting_network
 from ..train.fitting import check_fits
 from ..train.loop import Event
 from ..train.presets import Recipe
-from ..train.subsample import subsample
+from ..train.recipes import check_positive
 from ..train.sweep import Swept, spread, sweep
+from .common import check_seed, made_folder
 from .labelled import Source
 from .progress import Progress, silent
 from .reports import plain
-from .training import about_set, check_positive, made_folder, network_of, numbers, read_sets, recipe_of, teller
+from .training import about_set, drawn, network_of, numbers, read_sets, recipe_of, teller
 
 __all__ = ["finetune"]
 
@@ -71,7 +72,8 @@ def finetune(
     rates = _rates(learning_rate, learning_rates)
     recipe = recipe_of(preset, {**given, "network": _started(network, model)})
     rates = rates or (recipe.learning_rate,)
-    check_positive({"seeds": seeds, "learning-rate": min(rates)})
+    check_positive(seeds=seeds, learning_rate=min(rates))
+    check_seed(seed, seeds)
     if threads is not None:
         torch.set_num_threads(threads)
     base = starting_network(model, recipe, seed, device=device, precision=precision, k=kmer)
@@ -79,10 +81,8 @@ def finetune(
     sets, recipe = read_sets(paths, base.config.k, Source(task, recipe.classes, labels, genome), recipe)
     for name in sets.keys() - {"train"}:
         check_fits(sets["train"], sets[name], base.config.k, name)
-    if max_train is not None:
-        check_positive({"max-train": max_train})
-        sets["train"] = subsample(sets["train"], max_train, seed)
-    folder = made_folder(output)
+    sets["train"] = drawn(sets["train"], max_train, seed)
+    folder = made_folder(output, [model, network])
     runs = len(rates) + seeds - 1
     advance = progress("training", "sequences", len(sets["train"]) * recipe.epochs * runs)
     with open(folder / "log.jsonl", "w", encoding="utf-8", buffering=1) as log:

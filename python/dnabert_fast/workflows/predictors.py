@@ -116,6 +116,11 @@ def open_models(
                 f"{named[0][0]} and {name} answer different questions "
                 f"({_question(configs[0])}; {_question(config)}); judge them apart"
             )
+        if config.labels != configs[0].labels and sorted(config.labels) == sorted(configs[0].labels):
+            raise DnabertError(
+                f"{named[0][0]} and {name} have the same classes in another order "
+                f"({_question(configs[0])}; {_question(config)}); judge them apart"
+            )
     return (
         opened,
         () if configs[0].regression else configs[0].labels,

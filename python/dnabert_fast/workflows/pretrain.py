@@ -26,9 +26,9 @@ from ..train.loop import Event
 from ..train.pretrain import Pretraining, Schedule
 from ..train.recipes import PretrainRecipe, check_positive, customised
 from ..train.stopping import stopping
+from .common import check_seed, made_folder
 from .pretrain_run import about_run, check_same_run, chosen_places
 from .progress import Progress, silent
-from .training import made_folder
 
 __all__ = ["pretrain"]
 
@@ -109,7 +109,8 @@ def pretrain(
     if threads is not None:
         torch.set_num_threads(threads)
     backend = _backend(device_here(device), precision)
-    folder = made_folder(output)
+    check_seed(seed)
+    folder = made_folder(output, [model])
     with ExitStack() as stack:
         group = stack.enter_context(joined(backend.device))
         base = _starting_network(model, recipe, backend, seed)
@@ -124,11 +125,14 @@ def pretrain(
             exclude=chosen_places(exclude, opened),
             longest=recipe.longest,
         )
+        held_out = corpus.evaluation is not None and corpus.evaluation.samples > 0
+        if evaluate_every is not None and not held_out:
+            raise DnabertError("--evaluate-every: what is excluded is too short for a sample; exclude more")
         schedule = Schedule(
             steps=recipe.steps,
             save_every=save_every,
             max_tokens=max_tokens or (_CPU_TOKENS if backend.device == "cpu" else _GPU_TOKENS),
-            evaluate_every=(evaluate_every or save_every) if exclude else None,
+            evaluate_every=(evaluate_every or save_every) if held_out else None,
             held_out=evaluate_samples,
         )
         training = Pretraining(base, corpus, recipe, seed, group)

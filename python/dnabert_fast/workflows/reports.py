@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..errors import DnabertError, FormatError
+from ..errors import DnabertError
 from ..io.atomic import writing
 from ..report.page import Block, to_html, to_markdown
+from .common import made_folder
 
 __all__ = ["REPORT_FILES", "number", "p_value", "plain", "results_folder", "write_page"]
 
@@ -23,19 +24,10 @@ def results_folder(output: str | Path, inputs: Sequence[str | Path | None]) -> P
 
     Raises FormatError where it cannot be made or written, and DnabertError where an input would be replaced in it.
     """
-    folder = Path(output)
     for path in inputs:
-        if path is not None and Path(path).name in REPORT_FILES and _same(folder, Path(path).parent):
+        if path is not None and Path(path).name in REPORT_FILES and _same(Path(output), Path(path).parent):
             raise DnabertError(f"-o {output}: {path} is an input and would be replaced; choose another folder")
-        if path is not None and _same(folder, Path(path)):
-            raise DnabertError(f"-o {output}: is an input too; choose another folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as wrong:
-        raise FormatError(f"{output}: the folder cannot be made: {wrong.strerror}") from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise FormatError(f"{output}: this folder cannot be written; choose another")
-    return folder
+    return made_folder(output, inputs)
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,18 +11,20 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from ..errors import DnabertError, FormatError
+from ..errors import DnabertError
 from ..nn.checkpoint import read_network
 from ..nn.config import PRESETS as NETWORKS
 from ..nn.config import NetworkConfig
 from ..train.loop import Event
 from ..train.presets import PRESETS, Recipe
+from ..train.recipes import check_positive
 from ..train.sets import NO_LABEL, LabelledSet, shared
+from ..train.subsample import subsample
 from .labelled import Source, read_set
 from .progress import Advance
 from .reports import plain
 
-__all__ = ["about_set", "check_positive", "made_folder", "network_of", "numbers", "read_sets", "recipe_of", "teller"]
+__all__ = ["about_set", "drawn", "network_of", "numbers", "read_sets", "recipe_of", "teller"]
 
 _TASK_OF = {"classes": "classes", "values": "regression", "tokens": "tokens"}
 _POSITIVE = ("epochs", "batch", "window", "evaluations", "patience", "lora", "lora_alpha")
@@ -38,12 +39,16 @@ def recipe_of(preset: str, given: Mapping[str, Any]) -> Recipe:
     if weights is not None and weights != "balanced":
         words = weights.split(",") if isinstance(weights, str) else weights
         known["class_weights"] = numbers("--class-weights", words)
-    check_positive({name: known[name] for name in _POSITIVE if name in known})
+    check_positive(**{name: known[name] for name in _POSITIVE if name in known})
     recipe = replace(PRESETS[preset], **known)
     if recipe.lora is not None and recipe.freeze_encoder:
         raise DnabertError("--lora trains adapters of the encoder and --freeze-encoder nothing of it; give one of them")
     if recipe.lora is None and recipe.lora_alpha is not None:
         raise DnabertError("--lora-alpha belongs to --lora; give the rank too")
+    if recipe.classes is not None and len(set(recipe.classes)) < len(recipe.classes):
+        raise DnabertError(f"--classes {','.join(recipe.classes)}: each class needs a name of its own")
+    if not 0 <= recipe.weight_decay < math.inf:
+        raise DnabertError(f"--weight-decay {recipe.weight_decay} must not be below 0")
     for name in ("dropout", "warm_up"):
         value = getattr(recipe, name)
         if value is not None and not 0 <= value < 1:
@@ -71,20 +76,19 @@ def numbers(flag: str, words: Sequence[float | str]) -> tuple[float, ...]:
     return found
 
 
-def check_positive(given: Mapping[str, float]) -> None:
-    """Raise DnabertError, naming the flag, for a number that is not greater than 0."""
-    for name, value in given.items():
-        if not value > 0:
-            raise DnabertError(f"--{name.replace('_', '-')} {value} must be greater than 0")
-
-
 def read_sets(
     paths: Mapping[str, str | Path], k: int, source: Source, recipe: Recipe
 ) -> tuple[dict[str, LabelledSet], Recipe]:
     """The sets, of which the training set says what labels are, and the recipe with the classes that files name."""
     sets: dict[str, LabelledSet] = {}
+    of_files: tuple[str, ...] = ()
     for name, path in paths.items():
         sets[name], classes = read_set(path, k, source)
+        if classes is not None:
+            of_files = of_files or classes
+            if classes != of_files and sorted(classes) == sorted(of_files):
+                shown = f"{', '.join(classes)}, but those of --train {', '.join(of_files)}"
+                raise DnabertError(f"--{name} {path}: the files' classes are {shown}; give them in one order")
         if name == "train":
             source = replace(source, task=_TASK_OF[sets[name].kind])
             if recipe.classes is None:
@@ -92,16 +96,17 @@ def read_sets(
     return sets, recipe
 
 
-def made_folder(output: str | Path) -> Path:
-    """The output folder, made now, so that a place that cannot be written is known before hours of training."""
-    folder = Path(output)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as wrong:
-        raise FormatError(f"{output}: the folder cannot be made: {wrong.strerror}") from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise FormatError(f"{output}: this folder cannot be written; choose another")
-    return folder
+def drawn(data: LabelledSet, most: int | None, seed: int) -> LabelledSet:
+    """At most so many sequences of a training set (see `train.subsample`); DnabertError where a class has none left."""
+    if most is None:
+        return data
+    check_positive(max_train=most)
+    part = subsample(data, most, seed)
+    if data.kind != "values":
+        lost = np.setdiff1d(data.labels, np.append(part.labels, NO_LABEL))
+        if len(lost):
+            raise DnabertError(f"--max-train {most} leaves class {lost[0]} without a sequence; take more")
+    return part
 
 
 def teller(log: TextIO, advance: Advance, report: Callable[[Event], None]) -> Callable[[Event], None]:
