@@ -35,6 +35,7 @@ def motifs(
     device: o.Device = "auto",
     threads: o.Threads = None,
     summary: o.Summary = None,
+    report: o.Report = None,
     quiet: o.Quiet = False,
 ) -> None:
     """Find motifs: strings that the model attends to in positives and that negatives lack, with logos and matches."""
@@ -62,6 +63,7 @@ def motifs(
             device=device,
             threads=threads,
             summary=summary,
+            report=report,
             progress=progress,
         )
     if quiet:

@@ -30,6 +30,7 @@ def screen(
     device: o.Device = "auto",
     threads: o.Threads = None,
     summary: o.Summary = None,
+    report: o.Report = None,
     quiet: o.Quiet = False,
 ) -> None:
     """Find regions the model attends to, score the variants in them, rank these, and count known ones."""
@@ -58,6 +59,7 @@ def screen(
             device=device,
             threads=threads,
             summary=summary,
+            report=report,
             progress=progress,
         )
     if quiet:

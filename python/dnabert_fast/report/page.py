@@ -11,7 +11,7 @@ from typing import TypeAlias
 from .explore import Explorer, explorer_html, explorer_script
 from .style import BLUE, INK, LIGHT
 
-__all__ = ["Block", "Figures", "Heading", "Notes", "Picture", "Row", "Table", "Text", "to_html", "to_markdown"]
+__all__ = ["Block", "Code", "Figures", "Heading", "Notes", "Picture", "Row", "Table", "Text", "to_html", "to_markdown"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,13 @@ class Heading:
 @dataclass(frozen=True)
 class Text:
     """A paragraph."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """Words as a machine reads them, such as a command."""
 
     text: str
 
@@ -76,7 +83,7 @@ class Row:
     pictures: tuple[Picture, ...]
 
 
-Block: TypeAlias = Heading | Text | Notes | Table | Figures | Picture | Row | Explorer
+Block: TypeAlias = Heading | Text | Code | Notes | Table | Figures | Picture | Row | Explorer
 
 # Nothing may be fetched, whatever a name or a picture holds, and no script runs but the page's own, which is named by
 # its hash: a page that tries is stopped by the browser.
@@ -89,7 +96,9 @@ body {{ margin: 0 auto; padding: 2.5rem 1.5rem 4rem; max-width: 72rem; backgroun
   font: 15px/1.55 "DejaVu Sans", "Segoe UI", Helvetica, Arial, sans-serif; }}
 h1 {{ margin: 0; font-size: 1.7rem; line-height: 1.25; }}
 h2 {{ margin: 2.6rem 0 .6rem; padding-bottom: .3rem; border-bottom: 1px solid {LIGHT}; font-size: 1.15rem; }}
-p {{ max-width: 46rem; margin: .6rem 0; }}
+p {{ max-width: 46rem; margin: .6rem 0; overflow-wrap: anywhere; }}
+pre {{ margin: .8rem 0; padding: .6rem .8rem; background: #F6F6F6; white-space: pre-wrap; overflow-wrap: anywhere;
+  font: .85rem/1.5 "DejaVu Sans Mono", Menlo, Consolas, monospace; }}
 .lead {{ margin: .3rem 0 0; color: {_QUIET}; }}
 .notes {{ margin: 1.2rem 0; padding: .6rem 1rem .6rem 2rem; border-left: 3px solid {BLUE}; background: #F5F9FC; }}
 div.wide {{ overflow-x: auto; }}
@@ -177,6 +186,8 @@ def _html(block: Block, number: int) -> str:
         return f'<h2 id="s{number}">{escape(block.text)}</h2>'
     if isinstance(block, Text):
         return f"<p>{escape(block.text)}</p>"
+    if isinstance(block, Code):
+        return f"<pre><code>{escape(block.text)}</code></pre>"
     if isinstance(block, Notes):
         return '<ul class="notes">' + "".join(f"<li>{escape(line)}</li>" for line in block.lines) + "</ul>"
     if isinstance(block, Figures):
@@ -231,6 +242,8 @@ def _markdown(block: Block) -> str:
         return f"## {_plain(block.text)}"
     if isinstance(block, Text):
         return _plain(block.text)
+    if isinstance(block, Code):
+        return "\n".join(f"    {line}" for line in block.text.splitlines())
     if isinstance(block, Notes):
         return "\n".join(f"* {_plain(line)}" for line in block.lines)
     if isinstance(block, Picture):

@@ -30,6 +30,9 @@ from .common import write_summary
 from .motif_outputs import FILES, write_all
 from .precision import load_first, resolve_precision
 from .progress import Progress, silent
+from .report import check_report
+from .report import report as report_run
+from .report_parts import command_line
 from .reports import results_folder
 
 __all__ = ["motifs"]
@@ -59,6 +62,7 @@ def motifs(
     device: str = "auto",
     threads: int | None = None,
     summary: str | Path | None = None,
+    report: str | Path | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Find the strings that a model scores high in positive sequences and that negatives lack, merged into motifs.
@@ -69,13 +73,15 @@ def motifs(
     each sequence in place of the rule of `high_regions`; `width` to `all_ties` are those of `Criteria`; without
     `both_strands` only the strand as written counts. `database`: motifs to compare with, in MEME's or JASPAR's format.
     Files go into the folder `output` (see `motif_outputs.FILES`), and a picture of each motif. No
-    motif is a result too. Returns the facts of the run.
+    motif is a result too. `report` is a page of all this. Returns the facts of the run.
     """
+    arguments = dict(locals())
     began = time.monotonic()
     criteria = Criteria(width=width, min_length=min_length, cutoff=cutoff, min_sites=min_sites, all_ties=all_ties)
     inputs = [sequences, negatives, database, None if scores in WAYS else scores]
     folder = results_folder(output, inputs)
     _check_inputs(folder, inputs)
+    check_report(report, inputs, output)
     need("scipy.stats")
     known = [] if database is None else read_motifs(database)
     if database is not None:
@@ -135,6 +141,11 @@ def motifs(
     }
     write_summary(folder / "summary.json", facts)
     write_summary(summary, facts)
+    if report is not None:
+        report_run(
+            output, output=report, model=model, facts=facts,
+            command=command_line(motifs, arguments), device=device, threads=threads, progress=progress,
+        )  # fmt: skip
     return facts
 
 

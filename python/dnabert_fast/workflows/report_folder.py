@@ -10,9 +10,9 @@ from typing import Any
 
 from ..errors import FormatError
 from ..report.explore import Cell, Column, Explorer
-from ..report.page import Block, Heading, Notes, Picture, Row
+from ..report.page import Block, Heading, Notes, Picture, Row, Text
 from .report_inputs import read_scores, table_chunks
-from .report_parts import Page, Run, facts_of, figures, model_card, run_table
+from .report_parts import Page, Run, facts_of, figures, model_card, reasons_table, run_table
 from .report_scan import calls_blocks, read_calls
 from .report_variants import variants_blocks
 
@@ -55,19 +55,22 @@ def folder_page(run: Run) -> Page:
         table, count = _explorer(folder / name, what, logos if name == "motifs.tsv" else {})
         numbers.setdefault(what, count)
         rows += len(table.rows)
-        blocks += [Heading(title), table]
+        blocks += [Heading(title), table if count else Text(f"{name} has no rows.")]
         if name == "motifs.tsv" and logos:
             blocks += [Heading("Logos"), Row(tuple(logos.values()))]
     settings: dict[str, Any] = dict(facts)
     if (folder / "scored.vcf.gz").is_file():
         found = read_scores(folder / "scored.vcf.gz")
         settings = {**found.settings, **facts}
-        own = replace(run, facts={name: value for name, value in facts.items() if name != "notes"})
-        blocks += variants_blocks(own, found, settings)
+        own = replace(run, facts={name: value for name, value in facts.items() if name not in ("notes", "reasons")})
+        blocks += variants_blocks(own, found, settings)[1:]  # its numbers are those of the folder
     if (folder / "regions.bed").is_file():
         called = read_calls(folder / "regions.bed")
         numbers["regions"] = len(called)
         blocks += calls_blocks(called, title="Regions attended to", noun="regions")
+    reasons, alleles = facts.get("reasons"), facts.get("alleles")
+    if isinstance(reasons, dict) and isinstance(alleles, int):
+        blocks += reasons_table({name: count for name, count in reasons.items() if count}, alleles, "Not scored")
     notes = tuple(str(note) for note in facts.get("notes", []))
     first: list[Block] = [figures(numbers), *([Notes(notes)] if notes else [])]
     blocks = [*first, *blocks, *model_card(run, settings), *run_table(run, settings)]
@@ -93,7 +96,7 @@ def _explorer(path: Path, what: str, logos: dict[str, Picture]) -> tuple[Explore
         rows.append(tuple(_cell(*pair, "" if i else anchor) for i, pair in enumerate(zip(texts, numeric, strict=True))))
     of = f"The first {len(rows):,} of {count:,} rows" if len(rows) < count else f"All {count:,} rows"
     heads = tuple(Column(name.replace("_", " "), number) for name, number in zip(names, numeric, strict=True))
-    return Explorer(heads or (Column("none"),), tuple(rows), what, f"{of} of {path.name}."), count
+    return Explorer(heads, tuple(rows), what, f"{of} of {path.name}."), count
 
 
 def _cell(text: str, number: bool, anchor: str) -> Cell:
@@ -122,6 +125,7 @@ def _are_numbers(column: Sequence[str]) -> bool:
 def _logos(folder: Path) -> dict[str, Picture]:
     """The drawings of a folder or of its folder `logos`, by the name of their motif, as far as a page has room."""
     files = sorted([*folder.glob("*.svg"), *(folder / "logos").glob("*.svg")])
+    said = _nearest(folder / "motifs.tsv")
     found: dict[str, Picture] = {}
     room = _MOST
     for file in files[:_LOGOS]:
@@ -130,5 +134,19 @@ def _logos(folder: Path) -> dict[str, Picture]:
             break
         room -= len(svg)
         name = file.stem.removeprefix("logo.").removeprefix("logo_").removesuffix(".logo").removesuffix("_logo")
-        found[name] = Picture(svg, file.name, name, f"logo-{len(found) + 1}")
+        found[name] = Picture(svg, file.name, said.get(name, name), f"logo-{len(found) + 1}")
     return found
+
+
+def _nearest(path: Path) -> dict[str, str]:
+    """What to say of each motif: its consensus, and what it is most like in a database."""
+    said = {}
+    for chunk in table_chunks(path) if path.is_file() else ():
+        for row in zip(*chunk.values(), strict=True):
+            told = dict(zip(chunk, map(str, row), strict=True))
+            name = next(iter(told.values()))
+            near = (
+                f"; most like {told['match_name']} (q {told['match_q']})" if told.get("match_name", ".") != "." else ""
+            )
+            said[name] = f"{name}: {told.get('consensus', '')}{near}"
+    return said

@@ -14,7 +14,7 @@ from typing import Any
 from .. import __version__
 from ..engine.model import Model
 from ..errors import FormatError
-from ..report.page import Block, Figures, Heading, Notes, Table, Text
+from ..report.page import Block, Code, Figures, Heading, Notes, Table, Text
 from .info import package_versions
 from .progress import Progress, silent
 from .reports import number
@@ -28,6 +28,7 @@ _OF_RUN = (
     "seconds",
 )  # fmt: skip
 _UNTOLD = ("progress", "command")
+_FLAGS = {"class_name": "--class", "both_strands": "--single-strand"}  # of arguments that have another name
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,9 @@ def command_line(verb: Callable[..., Any], given: Mapping[str, Any]) -> str:
         if parameter.kind is not parameter.KEYWORD_ONLY:
             words.append(str(value))
             continue
-        flag = "--class" if name == "class_name" else f"--{name.replace('_', '-')}"
+        flag = _FLAGS.get(name, f"--{name.replace('_', '-')}")
         if isinstance(value, bool):
-            words.append(flag)
+            words.append(flag if value or name in _FLAGS else flag.replace("--", "--no-", 1))
             continue
         for one in value if isinstance(value, (list, tuple)) else [value]:
             words += [flag, str(one)]
@@ -155,19 +156,19 @@ def run_table(run: Run, settings: Mapping[str, Any]) -> list[Block]:
     rows.append(("dnabert-fast", str(known.get("version") or __version__)))
     rows.append(("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"))
     rows.append(("packages of this report", versions))
-    told = [Text(f"$ {run.command[:_LONGEST]}")] if run.command else []
+    told = [Code(run.command[:_LONGEST])] if run.command else []
     return [Heading("Run"), *told, Table(("what", "of the run"), tuple(rows), left=2)]
 
 
-def reasons_table(reasons: Mapping[str, int], total: int) -> list[Block]:
-    """Alleles by the reasons in their flags."""
+def reasons_table(reasons: Mapping[str, int], total: int, title: str = "Flags") -> list[Block]:
+    """Alleles by the reasons in their flags, and their share of all."""
     if not reasons:
         return []
     ordered: Sequence[tuple[str, int]] = sorted(reasons.items(), key=lambda item: -item[1])
     rows = tuple(
         (name, _MEANINGS.get(name, ""), f"{count:,}", f"{count / max(1, total):.1%}") for name, count in ordered
     )
-    return [Heading("Flags"), Table(("reason", "meaning", "alleles", "share"), rows, left=2)]
+    return [Heading(title), Table(("reason", "meaning", "alleles", "share"), rows, left=2)]
 
 
 def signed(value: float, digits: int = 3) -> str:
@@ -194,6 +195,8 @@ _MEANINGS = {
     "OUT_OF_CONTIG": "no score: beyond the contig's end",
     "REF_MISMATCH": "REF differs from the genome",
     "LONG_ALLELE": "no score: longer than the window",
+    "IN_NO_WINDOW": "not scored: in no window that was attended to",
+    "IN_NO_REGION": "not scored: in no region that is attended to",
     "OUTSIDE": "no score: in none of the windows",
     "TRUNCATED": "scored: the window's end cuts the allele",
     "CONTIG_END": "scored: N beyond the contig's end",

@@ -32,6 +32,9 @@ from .attention_outputs import HighWriter, Rows
 from .common import check_outputs, read_regions, window_length, write_summary
 from .precision import load_first, resolve_precision
 from .progress import Follow, Progress, silent
+from .report import check_report
+from .report import report as report_run
+from .report_parts import command_line
 from .screen_inputs import Contigs, Survey, kept_records, named_files, read_known, survey
 from .screen_outputs import ScoredAlleles, compare, write_candidates, write_enrichment
 from .variants import VariantOutput, variant_settings, window_notes
@@ -67,6 +70,7 @@ def screen(
     device: str = "auto",
     threads: int | None = None,
     summary: str | Path | None = None,
+    report: str | Path | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Find the regions a model attends to, score the variants in them, rank these, and look them up in known lists.
@@ -77,14 +81,16 @@ def screen(
     |difference|, or all from a `threshold` on; `known` lists, each NAME=FILE, say which of them are known, and Fisher's
     exact test whether more than of the others. Writes candidates.tsv, regions.bed, scored.vcf.gz, enrichment.tsv and
     summary.json into the folder `output`. The VCF is read twice; memory grows with its alleles. Returns the facts of
-    the run, also written to `summary`.
+    the run, also written to `summary`; `report` is a page of them and the results.
     """
+    arguments = dict(locals())
     began = time.monotonic()
     _check(windows, window, stride, top, threshold, quantile)
     files = named_files(known)
     folder = Path(output)
     outputs: dict[str, str | Path | None] = {f"--output, {name}:": folder / name for name in _FILES}
-    check_outputs([vcf, genome, windows, alias, *files.values()], {**outputs, "--summary": summary})
+    check_outputs([vcf, genome, windows, alias, *files.values()], {**outputs, "--summary": summary, "--report": report})
+    check_report(report, [], output)
     if files:
         need_fisher()
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
@@ -163,6 +169,12 @@ def screen(
     facts |= {"notes": notes, **loaded.facts(), "seconds": round(time.monotonic() - began, 3), "output": str(output)}
     for path in (folder / "summary.json", summary):
         write_summary(path, facts)
+    if report is not None:
+        report_run(
+            output, output=report, model=model, genome=genome, windows=windows or "centred", window=window, alias=alias,
+            class_name=class_name, facts=facts,
+            command=command_line(screen, arguments), device=device, threads=threads, progress=progress,
+        )  # fmt: skip
     return facts
 
 
