@@ -11,6 +11,7 @@
 #include "check.hpp"
 #include "core/alleles.hpp"
 #include "core/alphabet.hpp"
+#include "core/containing.hpp"
 #include "core/distinct.hpp"
 #include "core/kmer.hpp"
 #include "core/overlap.hpp"
@@ -114,6 +115,64 @@ TEST(rows_at_the_limits_of_a_piece) {
     gather_rows(ids, cu, which, out_cu, out);
     CHECK(std::equal(out.begin() + out_cu[2], out.end(), ids.begin() + cu[2], ids.begin() + cu[3]));
     CHECK_THROWS(gather_size(cu, std::vector<int32_t>{static_cast<int32_t>(owner.size())}), std::out_of_range);
+}
+
+TEST(texts_that_contain_patterns) {
+    std::mt19937 random(5);
+    std::vector<std::string> patterns, texts;
+    for (const std::string pattern : {"A", "AA", "AAC", "CAG", "TTACAGG", "ACGTACGTACGTACGTACGT"})
+        patterns.push_back(pattern);
+    for (int i = 0; i < 3000; ++i) {
+        const auto letters = random_letters(random() % 40, random());
+        texts.emplace_back(letters.begin(), letters.end());
+    }
+    const auto join = [](const std::vector<std::string>& strings, std::vector<int64_t>& offsets) {
+        std::vector<uint8_t> joined;
+        offsets = {0};
+        for (const auto& string : strings) {
+            joined.insert(joined.end(), string.begin(), string.end());
+            offsets.push_back(static_cast<int64_t>(joined.size()));
+        }
+        return joined;
+    };
+    const auto reads_as = [](const std::string& text, const std::string& pattern, bool reverse) {
+        for (size_t at = 0; at + pattern.size() <= text.size(); ++at) {
+            size_t same = 0;
+            for (size_t i = 0; i < pattern.size(); ++i) {
+                const uint8_t letter = static_cast<uint8_t>(text[reverse ? at + pattern.size() - 1 - i : at + i]);
+                const uint8_t digit = kDigit[letter];
+                same += digit != kNotBase && (reverse ? digit ^ 1 : digit) == kDigit[static_cast<uint8_t>(pattern[i])];
+            }
+            if (same == pattern.size()) return true;
+        }
+        return false;
+    };
+    std::vector<int64_t> pattern_offsets, text_offsets;
+    const auto pattern_bytes = join(patterns, pattern_offsets), text_bytes = join(texts, text_offsets);
+    std::vector<uint8_t> marked(texts.size());
+    for (size_t i = 0; i < marked.size(); ++i) marked[i] = i % 3 == 0;
+    const Strings sought{pattern_bytes, pattern_offsets}, read{text_bytes, text_offsets};
+    for (const bool both : {false, true}) {
+        for (const int threads : {1, 3}) {
+            std::vector<int64_t> all(patterns.size()), chosen(patterns.size());
+            count_containing(sought, read, marked, both, all, chosen, threads);
+            for (size_t i = 0; i < patterns.size(); ++i) {
+                int64_t held = 0, held_marked = 0;
+                for (size_t j = 0; j < texts.size(); ++j) {
+                    const bool here =
+                        reads_as(texts[j], patterns[i], false) || (both && reads_as(texts[j], patterns[i], true));
+                    held += here;
+                    held_marked += here && marked[j];
+                }
+                CHECK(all[i] == held);
+                CHECK(chosen[i] == held_marked);
+            }
+        }
+    }
+    std::vector<int64_t> few(1), right(patterns.size());
+    CHECK_THROWS(count_containing(sought, read, marked, true, few, right, 1), std::invalid_argument);
+    marked.pop_back();
+    CHECK_THROWS(count_containing(sought, read, marked, true, right, right, 1), std::invalid_argument);
 }
 
 TEST(distinct_pieces_of_every_length) {

@@ -24,8 +24,8 @@ class Matches:
     """How like each query is to each target, all [queries, targets].
 
     p f64: of the best place of the target along the query, on either strand; q f64: p adjusted over the targets of a
-    query (Benjamini and Hochberg); offset i64: columns of the query before the target's first (< 0: it begins before
-    it); overlap i64: columns they share; reverse bool: the target is turned round.
+    query (Benjamini and Hochberg); offset i64: columns of the target before the query's first (< 0: the query begins
+    before it); overlap i64: columns they share; reverse bool: the target is turned round.
     """
 
     p: F64

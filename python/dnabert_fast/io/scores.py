@@ -20,10 +20,10 @@ def read_scores(path: str | Path, lengths: I64) -> F32:
     `scores` [B] and `offsets` [n + 1]. Raises FormatError for another file, and for one that does not fit.
     """
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return _rows(np.asarray(loaded), lengths, path)
-        with loaded:
+        with open(path, "rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return _rows(np.asarray(loaded), lengths, path)
             missing = {"scores", "offsets"} - set(loaded.files)
             if missing:
                 raise FormatError(f"{path}: no array {min(missing)!r}; give what `attention -o FILE.npz` writes")

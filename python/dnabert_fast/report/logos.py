@@ -31,7 +31,8 @@ def logo_picture(path: str | Path, matrix: F64, title: str = "", span: tuple[int
         figure = new_figure(0.22 * width + 0.9, 1.75)
         axes = figure.subplots()
         share = np.where(matrix > 0, matrix, 1)
-        bits = np.maximum(2 + (matrix * np.log2(share)).sum(axis=1), 0)
+        # logomaker draws no motif whose letters all have no height.
+        bits = np.maximum(2 + (matrix * np.log2(share)).sum(axis=1), 1e-4)
         Logo(DataFrame(matrix * bits[:, None], columns=list("ACGT")), ax=axes, color_scheme=_COLOURS, vpad=0.02)
         first, last = span or (0, width)
         for start, end in ((0, first), (last, width)):
