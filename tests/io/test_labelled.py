@@ -117,6 +117,17 @@ def test_classes_by_name(tmp_path: Path) -> None:
         read_labelled(table, 3, task="auto")
 
 
+def test_held_out_sets_may_lack_classes(tmp_path: Path) -> None:
+    table = write(tmp_path, "a.csv", "sequence,label\nACGT,0\nGGGG,2\n")
+    with pytest.raises(FormatError, match=r":3: label 2, but no row has label 1"):
+        read_labelled(table, 3)
+    assert read_labelled(table, 3, held_out=True).labels.tolist() == [0, 2]
+    bases = write(tmp_path, "b.csv", "sequence,label\nACGT,0.20\n")
+    assert read_labelled(bases, 3, task="tokens", held_out=True).labels.tolist() == [0, -1, 2, 0]
+    with pytest.raises(FormatError, match="has label 1; a classifier needs two classes"):
+        read_labelled(write(tmp_path, "c.csv", "sequence,label\nACGT,1\n"), 3, held_out=True)
+
+
 BED = "chr1\t0\t6\ta\t1\t-\nchr1\t2\t10\tb\t0\t+\n"
 
 

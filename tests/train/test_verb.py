@@ -124,6 +124,16 @@ def test_the_model_that_training_begins_with_stays(tmp_path: Path, files: dict[s
     assert {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()} == before
 
 
+def test_dev_and_test_may_lack_a_class(tmp_path: Path) -> None:
+    train = table(poly_runs(48, 1, classes=3), tmp_path / "train.csv")
+    some = poly_runs(48, 2, classes=3)
+    part = table(some.take(np.flatnonzero(some.labels != 1)), tmp_path / "part.csv")
+    facts = finetune(train=train, dev=part, test=part, output=tmp_path / "out", **QUICK)
+    assert facts["data"]["dev"]["by_class"] == [16, 0, 16]
+    assert load(tmp_path / "out").labels == ("0", "1", "2")
+    assert facts["test"]["mcc"] is not None
+
+
 def test_a_file_a_class_has_one_order(tmp_path: Path) -> None:
     for place in ("train", "dev"):
         (tmp_path / place).mkdir()

@@ -174,6 +174,21 @@ def test_models_have_their_classes_in_one_order(make_model: MakeModel, table: Pa
         judged(table, tmp_path / "out", models=models)
 
 
+def test_a_labeller_of_bases_judges_no_sequences(make_model: MakeModel, table: Path, tmp_path: Path) -> None:
+    with pytest.raises(DnabertError, match="labels bases; sets of labelled sequences do not judge it"):
+        judged(table, tmp_path / "out", models=[str(make_model("token"))])
+
+
+def test_no_temperature_is_written_where_another_file_cannot_be_read(
+    make_model: MakeModel, table: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(make_model(), tmp_path / "model"))
+    before = (folder / "config.json").read_bytes()
+    with pytest.raises(FormatError, match=r"none\.tsv: cannot be read"):
+        judged(table, tmp_path / "out", models=[str(folder)], calibrate=table, predictions=[f"x={tmp_path}/none.tsv"])
+    assert (folder / "config.json").read_bytes() == before
+
+
 def test_regions_answer_by_their_overlap(table: Path, tmp_path: Path) -> None:
     """Rows 0 to 9 have a region of half their length or more, rows 10 to 19 a shorter one, row 20 one too many."""
     lines = [f"chr1\t{1000 * i + 20}\t{1000 * i + 60}\tx\t{i + 1}\t+" for i in range(10)]

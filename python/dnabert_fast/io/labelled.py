@@ -48,13 +48,15 @@ def read_labelled(
     task: str = "classes",
     classes: tuple[str, ...] | None = None,
     labels: str | Path | None = None,
+    held_out: bool = False,
 ) -> Labelled:
     """A labelled set: a table with columns `sequence` and `label`, or FASTA (see `read_rows`), or one file a class.
 
     Several files with commas between them, the first of class 0, need no labels: their classes are called by the
     files' names. `labels` is a file of lines with name and label. `task` is one of TASKS and says what labels are;
-    "auto" takes whole numbers for classes. Classes are numbers from 0, or names of `classes`. Raises FormatError,
-    naming the line, for what is missing or does not fit, one class only, and a sequence shorter than k.
+    "auto" takes whole numbers for classes. Classes are numbers from 0, or names of `classes`; a set that is `held_out`
+    may lack some of them. Raises FormatError, naming the line, for what is missing or does not fit, one class only, and
+    a sequence shorter than k.
     """
     paths = str(path).split(",")
     if len(paths) > 1 and not Path(path).exists():
@@ -69,7 +71,7 @@ def read_labelled(
     windows, second = _windows(rows, path, k, lines)
     return Labelled(
         windows,
-        parse_labels([row.label for row in rows], windows, k, task, classes, path, lines),
+        parse_labels([row.label for row in rows], windows, k, task, classes, path, lines, held_out),
         [row.name for row in rows],
         second,
     )
@@ -103,6 +105,7 @@ def parse_labels(
     classes: tuple[str, ...] | None,
     path: str | Path,
     lines: I64,
+    held_out: bool = False,
 ) -> I64 | F32:
     """Labels as they are written, one a window, as numbers; see `Labelled` and `read_labelled`.
 
@@ -119,7 +122,7 @@ def parse_labels(
     if task == "regression":
         return _values(fields, path, lines)
     if task == "tokens":
-        return _along(fields, windows, k, path, lines)
+        return _along(fields, windows, k, path, lines, held_out)
     for field, line in zip(fields, lines, strict=True):
         if not _CLASS.fullmatch(field):
             shown = field.decode("utf-8", "replace")
@@ -128,7 +131,7 @@ def parse_labels(
                 "--classes"
             )
     found = np.array([int(field) for field in fields], np.int64)
-    _check_classes(found, lines, path)
+    _check_classes(found, lines, path, held_out)
     return found
 
 
@@ -162,7 +165,7 @@ def _number(field: bytes) -> float | None:
     return value if math.isfinite(value) and abs(value) < 1e30 else None
 
 
-def _along(fields: Sequence[bytes], windows: Windows, k: int, path: str | Path, lines: I64) -> I64:
+def _along(fields: Sequence[bytes], windows: Windows, k: int, path: str | Path, lines: I64, held_out: bool) -> I64:
     found = np.full(len(windows.bases), -1, np.int64)
     for i, field in enumerate(fields):
         start, end = int(windows.offsets[i]), int(windows.offsets[i + 1])
@@ -183,17 +186,17 @@ def _along(fields: Sequence[bytes], windows: Windows, k: int, path: str | Path, 
                 found[at] = int(word)
     if not (found >= 0).any():
         raise FormatError(f"{path}: no base has a label")
-    _check_classes(found[found >= 0], np.repeat(lines, windows.lengths)[found >= 0], path)
+    _check_classes(found[found >= 0], np.repeat(lines, windows.lengths)[found >= 0], path, held_out)
     return found
 
 
-def _check_classes(labels: I64, lines: I64, path: str | Path) -> None:
+def _check_classes(labels: I64, lines: I64, path: str | Path, held_out: bool) -> None:
     present, first = np.unique(labels, return_index=True)
     if len(present) == 1:
         raise FormatError(
             f"{path}: every one of the {len(labels)} rows has label {present[0]}; a classifier needs two classes"
         )
-    if present[-1] != len(present) - 1:
+    if not held_out and present[-1] != len(present) - 1:
         absent = next(i for i, label in enumerate(present) if label != i)
         raise FormatError(
             f"{path}:{lines[int(first[-1])]}: label {present[-1]}, but no row has label {absent}; number the classes "

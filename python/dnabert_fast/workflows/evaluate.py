@@ -73,6 +73,7 @@ def evaluate(
     rows = read_rows(table, max((model.k for _, _, model in opened), default=1), kind, classes)
     if not rows.of_values:
         classes = _fitting(classes, rows, table)
+    others = [from_file(name, path, rows, classes, overlap) for name, path in files]
     predictors, notes = [], []
     for name, path, model in opened:
         one, told = asked.answer(name, path, model, rows, calibrate)
@@ -80,8 +81,7 @@ def evaluate(
         notes += told
     if together:
         predictors.append(ensemble(predictors))
-    predictors += [from_file(name, path, rows, classes, overlap) for name, path in files]
-    predictors = with_thresholds(predictors, thresholds, classes)
+    predictors = with_thresholds([*predictors, *others], thresholds, classes)
     kept, left_out = _answered(rows, predictors, max_missing)
     rows, predictors = some_rows(rows, kept), [one.some(kept) for one in predictors]
     grouping = group_rows(rows, group)

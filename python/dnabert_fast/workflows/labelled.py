@@ -23,13 +23,15 @@ __all__ = ["Source", "read_set"]
 class Source:
     """How the sets of a run are given: what labels are (`io.labelled.TASKS`) and the names of classes.
 
-    `labels` is a file of them beside FASTA, `genome` what the regions of BED files lie on.
+    `labels` is a file of them beside FASTA, `genome` what the regions of BED files lie on. A set that is `held_out` may
+    lack classes.
     """
 
     task: str = "auto"
     classes: tuple[str, ...] | None = None
     labels: str | Path | None = None
     genome: str | Path | None = None
+    held_out: bool = False
 
 
 def read_set(path: str | Path, k: int, source: Source) -> tuple[LabelledSet, tuple[str, ...] | None]:
@@ -42,7 +44,9 @@ def read_set(path: str | Path, k: int, source: Source) -> tuple[LabelledSet, tup
     if source.genome is not None:
         found = _of_regions(path, source.genome, k, source)
     else:
-        found = read_labelled(path, k, task=source.task, classes=source.classes, labels=source.labels)
+        found = read_labelled(
+            path, k, task=source.task, classes=source.classes, labels=source.labels, held_out=source.held_out
+        )
     return LabelledSet(found.windows, found.labels, found.second), found.classes
 
 
@@ -57,5 +61,5 @@ def _of_regions(path: str | Path, genome: str | Path, k: int, source: Source) ->
     windows = both.take(np.arange(len(windows)) + len(windows) * regions.reverse)
     fields, lines = bed_labels(path)
     check_lengths(windows, None, k, path, lines)
-    labels = parse_labels(fields, windows, k, source.task, source.classes, path, lines)
+    labels = parse_labels(fields, windows, k, source.task, source.classes, path, lines, source.held_out)
     return Labelled(windows, labels, [f"line {line}" for line in lines])

@@ -111,6 +111,8 @@ def open_models(
     configs = [model.network.config for _, _, model in opened]
     for (name, _, model), config in zip(opened, configs, strict=True):
         model.need_head()
+        if model.labels_bases:
+            raise DnabertError(f"model {model.name} labels bases; sets of labelled sequences do not judge it")
         if config.regression != configs[0].regression or len(config.labels) != len(configs[0].labels):
             raise DnabertError(
                 f"{named[0][0]} and {name} answer different questions "
@@ -149,8 +151,6 @@ def model_logits(model: Model, windows: Windows, second: Windows | None, progres
     """Logits float32 [n, C] of windows, or of pairs of them, in units of 4,096."""
     model.need_head()
     model.need_pairs(second is not None)
-    if model.labels_bases:
-        raise DnabertError(f"model {model.name} labels bases; sets of labelled sequences do not judge it")
     advance = progress(what, "sequences", len(windows))
     parts: list[F32] = []
     firsts = range(0, len(windows), UNIT_SEQUENCES)
@@ -185,7 +185,7 @@ def calibrate(
     config = model.network.config
     if config.regression:
         raise DnabertError(f"--calibrate: {name} is a regression, which has no probabilities")
-    table = read_labelled(dev, model.k, classes=model.labels)
+    table = read_labelled(dev, model.k, classes=model.labels, held_out=True)
     if int(table.labels.max()) >= len(model.labels):
         raise DnabertError(f"{dev}: label {table.labels.max()}, but {name} has {len(model.labels)} classes")
     what = f"calibrating {name}"

@@ -74,7 +74,7 @@ def read_rows(path: str | Path, k: int, task: str, classes: tuple[str, ...] = ()
 
     Raises FormatError, naming the line, for what `read_labelled` refuses, and for places that are no numbers.
     """
-    table = read_labelled(path, k, task=task, classes=classes or None)
+    table = read_labelled(path, k, task=task, classes=classes or None, held_out=bool(classes))
     if len(table.labels) != len(table):
         raise FormatError(f"{path}: labels are of bases; give one label a sequence")
     places = read_text_table(path, keep=_PLACE)

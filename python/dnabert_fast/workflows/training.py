@@ -90,7 +90,7 @@ def read_sets(
                 shown = f"{', '.join(classes)}, but those of --train {', '.join(of_files)}"
                 raise DnabertError(f"--{name} {path}: the files' classes are {shown}; give them in one order")
         if name == "train":
-            source = replace(source, task=_TASK_OF[sets[name].kind])
+            source = replace(source, task=_TASK_OF[sets[name].kind], held_out=True)
             if recipe.classes is None:
                 recipe = replace(recipe, classes=classes)
     return sets, recipe
