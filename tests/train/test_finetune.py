@@ -15,7 +15,7 @@ from dnabert_fast.nn.config import WindowBlock
 from dnabert_fast.nn.network import build
 from dnabert_fast.seq.batch import Windows
 from dnabert_fast.train.finetune import finetune, starting_network
-from dnabert_fast.train.fitting import check_fits, classifier, shape_of
+from dnabert_fast.train.fitting import check_fits, classifier, goes_on, shape_of
 from dnabert_fast.train.presets import PRESETS, Recipe
 from dnabert_fast.train.sets import LabelledSet, shared
 
@@ -107,3 +107,11 @@ def test_presets_are_consistent() -> None:
     demo = PRESETS["demo"].network
     assert demo is not None
     build(demo, seed=1)
+
+
+def test_a_regression_goes_on_from_a_head_of_its_own_shape_alone() -> None:
+    """Only then is the head's last layer in the units of the values, and to be scaled."""
+    one = network_config().with_head("xl-concat", ("value",), regression=True, split=2)
+    assert goes_on(one, replace(one, labels=("other",)))
+    assert not goes_on(one, replace(one, split=3))
+    assert not goes_on(replace(one, regression=False), one)

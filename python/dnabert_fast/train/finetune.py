@@ -16,7 +16,7 @@ from ..nn.heads import Concat, Head
 from ..nn.lora import add_adapters, merge_adapters
 from ..nn.network import Network, build
 from ..seq.types import F32
-from .fitting import check_fits, classifier
+from .fitting import check_fits, classifier, goes_on
 from .learner import NetworkLearner
 from .loop import Event, Trained, evaluate, train
 from .presets import Recipe
@@ -81,8 +81,8 @@ def finetune(
     check_fits(data, dev, base.config.k, "dev")
     network = classifier(base, recipe, data, seed)
     scale = Scale.of(data)
-    kept = network.config.regression and base.config.regression and network.config.head == base.config.head
-    scale.into(_last(network.head)) if kept else None
+    if network.config.regression and goes_on(base.config, network.config):
+        scale.into(_last(network.head))
     lora = recipe.lora
     if recipe.freeze_encoder:
         network.encoder.requires_grad_(False)

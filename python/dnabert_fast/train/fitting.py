@@ -13,7 +13,7 @@ from ..seq.batch import PIECE, pieces_of
 from .presets import HEADS, Recipe
 from .sets import Kind, LabelledSet
 
-__all__ = ["Shape", "check_fits", "classifier", "shape_of"]
+__all__ = ["Shape", "check_fits", "classifier", "goes_on", "shape_of"]
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,7 @@ def classifier(base: Network, recipe: Recipe, data: LabelledSet, seed: int) -> N
     shape = shape_of(data, recipe, base.config.k)
     config = _configured(base.config, recipe, data, shape)
     network = base.with_head(config, seed)
-    own = base.config
-    if _of_head(own) == _of_head(config):
+    if goes_on(base.config, config):
         network.head.load_state_dict(base.head.state_dict())
     return network
 
@@ -123,6 +122,11 @@ def _head(asked: str, shape: Shape) -> str:
             f"{shape.most}; choose rnn or mean"
         )
     return f"xl-{asked}"
+
+
+def goes_on(base: NetworkConfig, config: NetworkConfig) -> bool:
+    """Whether training under a configuration begins with the head of `base`, not with a new one."""
+    return _of_head(base) == _of_head(config)
 
 
 def _of_head(config: NetworkConfig) -> tuple[object, ...]:
