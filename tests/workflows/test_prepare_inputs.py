@@ -93,3 +93,11 @@ def test_exons_of_bed_are_parted_into_transcripts(run: Run, tmp_path: Path) -> N
     # 500..600 has not the ends of an intron, and BED's are believed only with those.
     assert found == [(300, 700, "f"), (1100, 1900, "r")]
     assert run.found["introns with other ends"] == 1
+
+
+def test_exons_may_be_sorted_by_place(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "e.bed"
+    places = [(200, 300, "f", "+"), (700, 900, "f", "+"), (1000, 1100, "r", "-"), (1900, 2000, "r", "-")]
+    path.write_text("".join(f"c\t{start}\t{end}\t{name}\t0\t{strand}\n" for start, end, name, strand in places))
+    introns = read_introns(run, path, "canonical", only_gt_ag=False)
+    assert list(zip(introns.start.tolist(), introns.reverse.tolist(), strict=True)) == [(300, False), (1100, True)]

@@ -107,8 +107,9 @@ def read_introns(run: Run, path: str | Path, transcripts: str, only_gt_ag: bool)
     """Introns of the chosen transcripts of a GTF, or between the exons of a BED file; each place and strand once.
 
     BED names no transcripts: a new one begins where the name, contig or strand changes, and where an exon does not lie
-    further along its strand than the one before. Two of a gene may still look like one, so introns of BED are kept only
-    where they begin and end with GT-AG, GC-AG or AT-AC. With `only_gt_ag` those of GTF and BED must be GT-AG.
+    further along its strand than the one before (along the contig, where most exons of the reverse strand are listed
+    so). Two of a gene may still look like one, so introns of BED are kept only where they begin and end with GT-AG,
+    GC-AG or AT-AC. With `only_gt_ag` those of GTF and BED must be GT-AG.
     """
     gtf = ends_with(path, _GTF)
     introns = _introns_of_gtf(run, path, transcripts) if gtf else _introns_of_bed(run, path)
@@ -152,9 +153,13 @@ def _introns_of_bed(run: Run, path: str | Path) -> Introns:
         raise FormatError(f"{path}:{bed.line[no_strand[0]]}: no strand; an exon needs + or - in column 6")
     reverse, names = bed.strand == ord("-"), bed_names(bed)
     name = np.unique(np.array(names), return_inverse=True)[1]
-    onward = np.where(reverse[1:], bed.end[1:] <= bed.start[:-1], bed.start[1:] >= bed.end[:-1])
-    same = (name[1:] == name[:-1]) & (contig[1:] == contig[:-1]) & (reverse[1:] == reverse[:-1]) & onward
-    transcript = np.concatenate([[0], np.cumsum(~same)])
+    same = (name[1:] == name[:-1]) & (contig[1:] == contig[:-1]) & (reverse[1:] == reverse[:-1])
+    ahead, back = bed.start[1:] >= bed.end[:-1], bed.end[1:] <= bed.start[:-1]
+    of_reverse = same & reverse[1:]
+    # A file sorted by place has the exons of the reverse strand last to first.
+    by_place = np.count_nonzero(of_reverse & ahead) > np.count_nonzero(of_reverse & back)
+    onward = ahead if by_place else np.where(reverse[1:], back, ahead)
+    transcript = np.concatenate([[0], np.cumsum(~(same & onward))])
     kept = np.flatnonzero(contig >= 0)
     return introns_of(
         transcript[kept], contig[kept], bed.start[kept], bed.end[kept], reverse[kept], [names[i] for i in kept.tolist()]
