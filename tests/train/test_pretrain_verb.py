@@ -268,6 +268,18 @@ def test_settings_that_do_not_fit(
     assert message in str(caught.value)
 
 
+def test_a_run_that_is_over_says_again_what_came_of_it(tmp_path: Path, genome: Path) -> None:
+    (tmp_path / "held.bed").write_text("one\t100\t4000\n")
+    told = [
+        pretrain(genomes=[genome], output=tmp_path / "o", exclude=[tmp_path / "held.bed"], resume=resume, **QUICK)
+        for resume in (False, True)
+    ]
+    assert told[0]["evaluation"]["step"] == told[0]["last_step"]["step"] == 6
+    assert [told[1][name] for name in ("evaluation", "last_step")] == [
+        told[0][name] for name in ("evaluation", "last_step")
+    ]
+
+
 def test_what_is_excluded_may_be_too_short_to_judge_on(tmp_path: Path, genome: Path) -> None:
     (tmp_path / "short.bed").write_text("one\t100\t102\n")
     short = {"exclude": [tmp_path / "short.bed"], **QUICK}

@@ -21,12 +21,14 @@ __all__ = ["Journal"]
 class Journal:
     """log.jsonl of a run: lines are added as things happen; going on from a step cuts off what came after it.
 
-    `tensorboard`: a folder that is also given each event's numbers, as EVENT/NAME. Raises FormatError where the log
-    cannot be written, MissingExtra where TensorBoard is asked for and not installed.
+    `last` has the last event of each kind that was kept. `tensorboard`: a folder that is also given each event's
+    numbers, as EVENT/NAME. Raises FormatError where the log cannot be written, MissingExtra where TensorBoard is asked
+    for and not installed.
     """
 
     def __init__(self, path: str | Path, *, after: int = 0, tensorboard: str | Path | None = None) -> None:
         self._path = Path(path)
+        self.last: dict[str, Mapping[str, object]] = {}
         self._board: Any = None
         if tensorboard is not None:
             self._board = _writer(tensorboard, after)
@@ -62,17 +64,21 @@ class Journal:
         kept = 0
         with open(self._path, "rb") as file:
             for line in file:
-                if not line.endswith(b"\n") or _step(line) > after:
+                event = _read(line)
+                if event is None or float(event["step"]) > after:
                     break
+                self.last[event["event"]] = event
                 kept += len(line)
         os.truncate(self._path, kept)
 
 
-def _step(line: bytes) -> float:
+def _read(line: bytes) -> Any:
+    """The event of a line; None for one that is cut off or none of ours."""
     try:
-        return float(json.loads(line)["step"])
+        event = json.loads(line)
+        return event if line.endswith(b"\n") and math.isfinite(event["step"]) and event["event"] else None
     except (ValueError, KeyError, TypeError):
-        return math.inf
+        return None
 
 
 def _plain(value: object) -> object:

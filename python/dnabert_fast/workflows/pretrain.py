@@ -145,10 +145,11 @@ def pretrain(
         for line in notes:
             report({"event": "note", "step": training.step, "note": line})
         advance = (progress if group.first else silent)("pre-training", "tokens", None)
-        first, last = training.step, dict[str, Any]()
+        first, last = training.step, dict[str, Any]()  # a run that has no steps to make keeps what its log says last
         journal = None
         if group.first:
             journal = stack.enter_context(Journal(folder / "log.jsonl", after=first, tensorboard=tensorboard))
+            last |= journal.last
 
         def tell(event: Event) -> None:
             last[str(event["event"])] = event
