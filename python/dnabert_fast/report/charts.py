@@ -55,7 +55,7 @@ def density_chart(counts: I64, title: str, x: str, y: str, *, what: str = "allel
     n = len(counts)
     across = _Axis(0.0, 1.0, _LEFT, _SQUARE - _RIGHT)
     up = _Axis(0.0, 1.0, _SQUARE - _BOTTOM, _TOP)
-    size = across(1 / n) - across(0.0)
+    wide, high = across(1 / n) - across(0.0), up(0.0) - up(1 / n)
     parts = [_heading(title, _SQUARE)]
     parts.append(
         f'<rect x="{_LEFT}" y="{_TOP}" width="{across(1.0) - _LEFT:.1f}" height="{up(0.0) - _TOP:.1f}" '
@@ -65,7 +65,7 @@ def density_chart(counts: I64, title: str, x: str, y: str, *, what: str = "allel
     for i, j in np.argwhere(counts > 0).tolist():
         share = 0.15 + 0.85 * float(np.log1p(counts[i, j]) / highest)
         parts.append(
-            f'<rect x="{across(i / n):.1f}" y="{up((j + 1) / n):.1f}" width="{size:.1f}" height="{size:.1f}" '
+            f'<rect x="{across(i / n):.1f}" y="{up((j + 1) / n):.1f}" width="{wide:.1f}" height="{high:.1f}" '
             f'fill="{BLUE}" fill-opacity="{share:.2f}"><title>{counts[i, j]:,} {escape(what)}: {escape(x)} '
             f"{i / n:.2f} to {(i + 1) / n:.2f}, {escape(y)} {j / n:.2f} to {(j + 1) / n:.2f}</title></rect>"
         )

@@ -175,9 +175,8 @@ class _BigWig:
     def values(self) -> Iterator[tuple[F64, F64]]:
         for name, length in self._lengths.items():
             for start in range(0, length, _STEP):
-                found = self._read(name, start, min(length, start + _STEP))
-                found = found[~np.isnan(found)]
-                yield found, np.ones(len(found))
+                first, last, value = self._runs(name, start, min(length, start + _STEP))
+                yield value, (last - first).astype(np.float64)
 
     def range(self) -> tuple[float, float]:
         return _range(self.values())
@@ -186,10 +185,18 @@ class _BigWig:
         if contig not in self._lengths:
             return None
         high = min(high, self._lengths[contig])
-        return Stretch(contig, low, self._read(contig, low, high).astype(np.float32))
+        first, last, value = self._runs(contig, low, high)
+        bases = np.full(max(0, high - low), np.nan, np.float32)
+        at = np.repeat(first - low - np.cumsum(last - first) + (last - first), last - first)
+        bases[at + np.arange(len(at))] = np.repeat(value, last - first)
+        return Stretch(contig, low, bases)
 
-    def _read(self, contig: str, start: int, end: int) -> F64:
-        return np.asarray(self._file.values(contig, start, end, missing=float("nan")), np.float64)
+    def _runs(self, contig: str, low: int, high: int) -> tuple[I64, I64, F64]:
+        """Runs of equal values of a stretch, cut at its ends: first base, the one after the last, value."""
+        rows = list(self._file.records(contig, low, high)) if high > low else []
+        table = np.array(rows, np.float64).reshape(-1, 3)
+        first, last = (np.clip(table[:, column], low, high).astype(np.int64) for column in (0, 1))
+        return first, last, table[:, 2]
 
 
 class _Rows:

@@ -31,7 +31,7 @@ _CUT = 14  # letters of an allele that are shown
 def variants_page(run: Run) -> Page:
     """The report of a VCF or table that `variants` wrote."""
     found = read_scores(run.path, f"DNABERT_{run.name}" if run.name else "", _TOP)
-    settings = {**found.settings, **{name: run.facts[name] for name in found.settings if name in run.facts}}
+    settings = {**found.settings, **run.facts}
     blocks = variants_blocks(run, found, settings)
     blocks += [*model_card(run, settings), *run_table(run, settings)]
     samples = f"{len(found.samples):,} samples" if len(found.samples) > 3 else ", ".join(found.samples)
@@ -175,8 +175,9 @@ def _maps(run: Run, top: Sequence[Allele], settings: dict[str, Any]) -> tuple[di
         except DnabertError as wrong:
             return {}, [f"no mutation maps: {wrong}"]
         svgs = [Path(path).read_text(encoding="utf-8") for path in facts["pictures"] if path.endswith(".svg")]
-        windows, order = _windows_of(place / "maps")
-    return _numbered(chosen, windows, dict(zip(order, svgs, strict=True)))
+        windows, order, now = _windows_of(place / "maps")
+    maps, said = _numbered(chosen, windows, dict(zip(order, svgs, strict=True)))
+    return maps, [*said, *_other_run(chosen, now)]
 
 
 def _numbered(
@@ -203,16 +204,31 @@ def _numbered(
     return found, said
 
 
-def _windows_of(folder: Path) -> tuple[dict[_Change, str], list[str]]:
-    """The window of each allele that `mutate` drew, and all windows in the order of the drawings."""
+def _other_run(chosen: Sequence[Allele], now: dict[_Change, float]) -> list[str]:
+    """A warning where the maps give alleles other scores than the file, more than a lower precision explains."""
+    pairs = [(one.scores["DIFF"], now.get((one.contig, one.position, one.ref, one.alt))) for one in chosen]
+    apart = [(was, found) for was, found in pairs if found is not None and abs(was - found) > 0.02 + 0.1 * abs(was)]
+    if not apart:
+        return []
+    was, found = apart[0]
+    return [
+        f"the maps give other scores than the file (difference {signed(found)}, not {signed(was)}): give the model, "
+        "the genome and the windows of the run"
+    ]
+
+
+def _windows_of(folder: Path) -> tuple[dict[_Change, str], list[str], dict[_Change, float]]:
+    """The window of each allele that `mutate` drew, all windows in the order of the drawings, and differences."""
     lines = (folder / "variants.tsv").read_text(encoding="utf-8").splitlines()
     names = lines[0].split("\t")
     rows = [dict(zip(names, line.split("\t"), strict=True)) for line in lines[1:]]
-    found = {(row["contig"], int(row["position"]), row["ref"], row["alt"]): row["window"] for row in rows}
+    changes = [(row["contig"], int(row["position"]), row["ref"], row["alt"]) for row in rows]
+    found = {change: row["window"] for change, row in zip(changes, rows, strict=True)}
+    now = {change: float(row["difference"]) for change, row in zip(changes, rows, strict=True)}
     with open(folder / "bases.tsv", encoding="utf-8") as bases:
         next(bases)
         order = dict.fromkeys(line.split("\t", 1)[0] for line in bases)
-    return found, list(order)
+    return found, list(order), now
 
 
 def _write_vcf(path: Path, alleles: Sequence[Allele]) -> None:
