@@ -21,7 +21,7 @@ from dnabert_fast.train.sets import LabelledSet
 from dnabert_fast.workflows import battery as module
 from dnabert_fast.workflows.baseline import train_baseline
 from dnabert_fast.workflows.battery import battery
-from dnabert_fast.workflows.battery_plan import read_sets
+from dnabert_fast.workflows.battery_plan import contenders, differences, read_sets, runs_of
 from dnabert_fast.workflows.results import compare_results
 
 torch.set_num_threads(1)
@@ -138,6 +138,17 @@ def test_other_settings_are_refused_by_their_difference(tmp_path: Path, sets: Pa
     with pytest.raises(DnabertError, match=r"trained on tf_1 \(seed 42\) with another content of the dev set"):
         battery(sets, output=out, baselines=["cnn"], **QUICK)
     assert (out / "results.tsv").read_bytes() == before
+
+
+def test_a_run_is_known_by_the_content_of_its_labels(tmp_path: Path, sets: Path) -> None:
+    labels = tmp_path / "labels.tsv"
+    found = []
+    for text in ("a\t0\n", "a\t1\n", "a\t0\n"):
+        labels.write_text(text)
+        found.append(runs_of(read_sets(sets), contenders([], [], ["cnn"], []), [1], {"labels": labels})[0])
+    assert found[0].hash == found[2].hash != found[1].hash
+    assert differences(found[0].settings, found[1].settings) == "another content of the file of labels"
+    assert found[0].flags == {"labels": labels}
 
 
 def test_a_set_that_fails_costs_itself_alone_and_is_tried_again(

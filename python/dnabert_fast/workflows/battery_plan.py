@@ -220,8 +220,9 @@ def runs_of(
                 mine["learning_rate"] = each.rate
             if each.kind == "baseline":
                 mine = {name: value for name, value in mine.items() if name not in NETWORK_ONLY}
+            told = mine | ({"labels": _content(Path(mine["labels"]))} if "labels" in mine else {})
             for seed in seeds:
-                settings = {"model": each.identity, **content, **mine, "seed": seed}
+                settings = {"model": each.identity, **content, **told, "seed": seed}
                 found.append(Run(each, data, seed, mine, json.loads(json.dumps(settings, default=str))))
     return found
 
@@ -237,7 +238,12 @@ def _content(path: Path) -> str:
 def differences(former: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """In which settings two runs differ, for people."""
     names = [name for name in {**former, **now} if former.get(name) != now.get(name)]
-    content = {"train": "the training set", "dev": "the dev set", "test": "the test set"}
+    content = {
+        "train": "the training set",
+        "dev": "the dev set",
+        "test": "the test set",
+        "labels": "the file of labels",
+    }
     told = []
     for name in names:
         if name in content:
