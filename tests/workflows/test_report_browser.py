@@ -44,7 +44,7 @@ def page(tmp_path: Path) -> Path:
         Heading("Scores"),
         Row((Picture(chart, "", "c"), Picture(chart, "", "c"))),
         Explorer(columns, rows, "rows", "a table"),
-        Picture(wide, "", "drawn", "map-1", wide=True),
+        Picture(wide, "", "drawn", "map-1", wide=True, focus=0.25),
         Heading("Run"),
         Text("/a/very" + "long" * 60),
         Table(("what", "is"), (("hash", "f" * 64),), left=2),
@@ -96,6 +96,8 @@ def test_the_table_sorts_searches_and_unfolds(browser: Browser, page: Path) -> N
     fitted = browser.run(width)
     click(browser, "figure.wide button")
     assert browser.run(width) > 1.5 * fitted
+    middle = browser.run("(s => (s.scrollLeft + s.clientWidth / 2) / s.scrollWidth)(document.querySelector('.scroll'))")
+    assert middle == pytest.approx(max(0.25, fitted / browser.run(width) / 2), abs=0.02)
     assert browser.complaints == []
     assert set(browser.requests) == {page.as_uri()}
 

@@ -1,12 +1,16 @@
 // Sorting, searching and unfolding of the tables of a report, and larger drawings. Without it all rows stand there.
 "use strict";
 for (const figure of document.querySelectorAll("figure.wide")) {
-  const button = figure.querySelector("button");
+  const button = figure.querySelector("button"), scroll = figure.querySelector(".scroll");
+  // What matters most is in the middle, where not all of the drawing fits.
+  const look = () => { scroll.scrollLeft = scroll.dataset.focus * scroll.scrollWidth - scroll.clientWidth / 2; };
   button.hidden = false;
+  look();
   button.addEventListener("click", () => {
     const full = figure.classList.toggle("full");
     button.setAttribute("aria-pressed", String(full));
     button.textContent = full ? "Fit" : "Enlarge";
+    look();
   });
 }
 for (const box of document.querySelectorAll(".explore")) {

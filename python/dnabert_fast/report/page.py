@@ -66,7 +66,8 @@ class Figures:
 class Picture:
     """A drawing: its SVG, the name of the file that Markdown shows in its place, and what it shows.
 
-    Cells of tables lead to its `anchor`. One that is `wide` keeps its size where the screen is narrow, and is moved.
+    Cells of tables lead to its `anchor`. One that is `wide` keeps its size where the screen is narrow, and is moved;
+    what matters most stands at `focus` of its width, and is seen first.
     """
 
     svg: str
@@ -74,6 +75,7 @@ class Picture:
     caption: str
     anchor: str = ""
     wide: bool = False
+    focus: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ th {{ border-bottom: 1.5px solid {INK}; font-weight: 600; vertical-align: bottom
 th:first-child, td:first-child {{ padding-left: 0; }}
 th.l, td.l {{ text-align: left; }}
 td.l + td.l {{ white-space: normal; overflow-wrap: anywhere; min-width: 9rem; }}
-.explore td.l {{ white-space: nowrap; min-width: 0; }}
+.explore td.l, .explore td.l + td.l {{ white-space: nowrap; min-width: 0; }}
+.explore table {{ border-collapse: separate; border-spacing: 0; }}
 .explore p {{ margin: .7rem 0 0; }}
 tbody tr:hover {{ background: #FAFAFA; }}
 small {{ color: {_QUIET}; }}
@@ -139,7 +142,7 @@ figure:target {{ outline: 2px solid {BLUE}; outline-offset: 6px; }}
 .explore th button::after {{ content: "↕"; color: #767676; font-weight: 400; }}
 .explore th[aria-sort="descending"] button::after {{ content: "↓"; color: {INK}; }}
 .explore th[aria-sort="ascending"] button::after {{ content: "↑"; color: {INK}; }}
-.explore th:first-child, .explore td:first-child {{ position: sticky; left: 0; background: #fff; }}
+.explore th:first-child, .explore td:first-child {{ position: sticky; left: 0; background: #fff padding-box; }}
 .more {{ padding: .35rem .9rem; border: 1px solid #767676; border-radius: 4px; background: #fff; font: inherit;
   color: inherit; cursor: pointer; }}
 :focus-visible {{ outline: 2px solid {BLUE}; outline-offset: 2px; }}
@@ -147,7 +150,7 @@ figure:target {{ outline: 2px solid {BLUE}; outline-offset: 6px; }}
 footer {{ margin-top: 3rem; color: {_QUIET}; font-size: .8rem; }}
 @media (max-width: 40rem) {{ body {{ padding: 1.3rem 1rem 3rem; }} h1 {{ font-size: 1.35rem; overflow-wrap: anywhere; }}
   .figures {{ grid-template-columns: 1fr 1fr; }} th, td {{ padding: .4rem .6rem; }}
-  .explore td.l:first-child {{ white-space: normal; overflow-wrap: anywhere; min-width: 6.5rem; }} }}
+  .explore td.l:first-child {{ white-space: normal; overflow-wrap: anywhere; min-width: 8.4rem; }} }}
 @media print {{ body {{ padding: 0; max-width: none; font-size: 11px; }} figure, table {{ break-inside: avoid; }} }}
 """
 
@@ -216,7 +219,8 @@ def _figure(picture: Picture, prefix: str) -> str:
     drawing = _inline(picture.svg, prefix, picture.caption)
     if picture.wide:
         drawing = (
-            f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(picture.caption)}">{drawing}</div>\n'
+            f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(picture.caption)}" '
+            f'data-focus="{picture.focus:.3f}">{drawing}</div>\n'
             '<button type="button" class="more" aria-pressed="false" hidden>Enlarge</button>'
         )
     anchor = f' id="{escape(picture.anchor)}"' if picture.anchor else ""

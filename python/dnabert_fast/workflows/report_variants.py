@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ _TOP = 500
 _BINS = 60
 _MOST = 3_000_000  # letters of drawings on a page, which is to stay small enough to be sent by mail
 _Change: TypeAlias = tuple[str, int, str, str]  # contig, position from 1, REF, ALT
+_BESIDE = 0.04, 0.05  # of the width of a map, left and right of its bases
 _CUT = 14  # letters of an allele that are shown
 
 
@@ -105,11 +107,12 @@ def _bins(values: F32) -> tuple[Any, Any]:
 
 def _table(top: Sequence[Allele], maps: dict[int, Picture], scored: int) -> Explorer:
     odds = bool(top) and "LOGOR" in top[0].scores
+    named = any(allele.name not in (".", "") for allele in top)
     columns = [
         Column("variant"),
         Column("contig"),
         Column("position", True, "1-based"),
-        Column("ID"),
+        *([Column("ID")] if named else []),
         Column("REF", True, "score of the window with REF"),
         Column("ALT", True, "score of the window with ALT"),
         Column("difference", True, "(ALT − REF) · max(REF, ALT), Ji et al. 2021"),
@@ -124,7 +127,8 @@ def _table(top: Sequence[Allele], maps: dict[int, Picture], scored: int) -> Expl
         place = f"{allele.contig}:{allele.position:,} {change}"
         drawn = maps.get(at)
         cells = [Cell(place, anchor="" if drawn is None else drawn.anchor), Cell(allele.contig)]
-        cells += [Cell(f"{allele.position:,}", allele.position), Cell("" if allele.name == "." else allele.name)]
+        cells += [Cell(f"{allele.position:,}", allele.position)]
+        cells += [Cell("" if allele.name == "." else allele.name)] if named else []
         cells += [Cell(number(given[name], 3), given[name]) for name in ("REF", "ALT")]
         size = abs(given["DIFF"])
         cells += [Cell(signed(given["DIFF"], 4), given["DIFF"]), Cell(number(size, 4), size)]
@@ -199,9 +203,19 @@ def _numbered(
             room -= len(svg)
             marks = [a for a in chosen if windows.get((a.contig, a.position, a.ref, a.alt)) == name]
             shown = ", ".join(f"{a.contig}:{a.position:,} {_cut(a.ref)}>{_cut(a.alt)}" for a in marks)
-            made[name] = Picture(svg, "", f"{name}: {shown}", f"map-{len(made) + 1}", wide=True)
+            made[name] = Picture(svg, "", f"{name}: {shown}", f"map-{len(made) + 1}", True, _focus(name, allele))
         found[at] = made[name]
     return found, said
+
+
+def _focus(window: str, allele: Allele) -> float:
+    """About where in the width of its map an allele stands, of a window called CONTIG:START-END."""
+    found = re.search(r":(\d+)-(\d+)(?:\(-\))?$", window)
+    if found is None:
+        return 0.5
+    start, end = int(found[1]), int(found[2]) + 1
+    left, right = _BESIDE
+    return left + (1 - left - right) * (allele.position - start) / (end - start)
 
 
 def _other_run(chosen: Sequence[Allele], now: dict[_Change, float]) -> list[str]:
