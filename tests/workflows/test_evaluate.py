@@ -20,6 +20,7 @@ from dnabert_fast.errors import FormatError, MissingExtra
 from dnabert_fast.evaluate import packages
 from dnabert_fast.evaluate.calibration import fit_temperature
 from dnabert_fast.evaluate.metrics import METRICS, class_metrics
+from dnabert_fast.io.labelled import read_labelled
 from dnabert_fast.nn.checkpoint import network_hash
 from dnabert_fast.workflows.evaluate import evaluate
 from dnabert_fast.workflows.variants import variants
@@ -172,6 +173,23 @@ def test_models_have_their_classes_in_one_order(make_model: MakeModel, table: Pa
     models = [f"a={make_model()}", f"b={make_model(labels=('yes', 'no'))}"]
     with pytest.raises(DnabertError, match="a and b have the same classes in another order"):
         judged(table, tmp_path / "out", models=models)
+
+
+def test_fasta_is_judged_by_the_labels_of_its_headers(make_model: MakeModel, table: Path, tmp_path: Path) -> None:
+    rows = read_labelled(table, 3)
+    fasta = tmp_path / "t.fa"
+    fasta.write_text("".join(f">{i}:1,000-2,000 label={c}\n{rows.windows[i].decode()}\n"
+                             for i, c in enumerate(rows.labels.tolist())))  # fmt: skip
+    found = [judged(path, tmp_path / path.stem, models=[str(make_model())]) for path in (table, fasta)]
+    assert found[0]["predictors"] == found[1]["predictors"]
+
+
+def test_a_temperature_of_the_judged_set_is_told_of(make_model: MakeModel, table: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(make_model(), tmp_path / "model"))
+    other = Path(shutil.copy(table, tmp_path / "dev.csv"))
+    for dev, told in ((table, 1), (other, 0)):
+        notes = judged(table, tmp_path / "out", models=[str(folder)], calibrate=dev)["notes"]
+        assert sum("fitted on the set that is judged" in note for note in notes) == told
 
 
 def test_a_labeller_of_bases_judges_no_sequences(make_model: MakeModel, table: Path, tmp_path: Path) -> None:
@@ -396,6 +414,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
         {"models": ["demo"], "calibrate": "{table}"},
         "--calibrate writes into the model's folder, and demo is none",
     ),
+    "group": ({"group": "least"}, "--group least: choose one of max, mean, second-max"),
     "seed": ({"seed": -1}, "--seed -1: give a whole number from 0"),
     "headless": ({"models": ["{headless}"]}, "has no classification or regression head"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..datasets.prom_scan import REDUCTIONS
 from ..errors import DnabertError, FormatError
 from ..evaluate.bootstrap import METHODS
 from ..evaluate.judge import Answers, Judged, judge
@@ -65,6 +67,8 @@ def evaluate(
     began = time.monotonic()
     check_seed(seed)
     _check(interval=interval, resamples=resamples, level=level, overlap=overlap, max_missing=max_missing)
+    if group is not None and group not in REDUCTIONS:
+        raise DnabertError(f"--group {group}: choose one of {', '.join(REDUCTIONS)}")
     named, files = names_of(models, "--model"), names_of(predictions, "--predictions")
     _check_names(named, files, together, calibrate)
     folder = results_folder(output, [table, calibrate, *(path for _, path in (*named, *files))])
@@ -79,6 +83,8 @@ def evaluate(
         one, told = asked.answer(name, path, model, rows, calibrate)
         predictors.append(one)
         notes += told
+    if calibrate is not None and os.path.realpath(calibrate) == os.path.realpath(table):
+        notes.append("the temperature was fitted on the set that is judged, which makes Brier and ECE look too good")
     if together:
         predictors.append(ensemble(predictors))
     predictors = with_thresholds([*predictors, *others], thresholds, classes)

@@ -11,6 +11,7 @@ from ..datasets.prom_scan import group_windows, stretches_of
 from ..errors import DnabertError, FormatError
 from ..evaluate.overlap import Spans
 from ..io.labelled import read_labelled
+from ..io.rows import open_lines
 from ..io.text_table import read_text_table
 from ..seq.batch import Windows
 from ..seq.types import F32, F64, I64, Bool
@@ -77,8 +78,8 @@ def read_rows(path: str | Path, k: int, task: str, classes: tuple[str, ...] = ()
     table = read_labelled(path, k, task=task, classes=classes or None, held_out=bool(classes))
     if len(table.labels) != len(table):
         raise FormatError(f"{path}: labels are of bases; give one label a sequence")
-    places = read_text_table(path, keep=_PLACE)
-    if not {"contig", "start", "end"} <= set(places.columns):
+    places = None if _is_fasta(path) else read_text_table(path, keep=_PLACE)
+    if places is None or not {"contig", "start", "end"} <= set(places.columns):
         return Rows(table.windows, table.labels, table.names, None, (), table.second)
     start, end = places.integers("start"), places.integers("end")
     wrong = np.flatnonzero(start >= end)
@@ -95,6 +96,11 @@ def read_rows(path: str | Path, k: int, task: str, classes: tuple[str, ...] = ()
     strand = np.frombuffer("".join(text or "." for text in strands).encode(), np.uint8)
     spans = Spans(contig, start, end, strand)
     return Rows(table.windows, table.labels, table.names, spans, contigs, table.second)
+
+
+def _is_fasta(path: str | Path) -> bool:
+    with open_lines(path) as lines:
+        return next((line for _, line in lines if line.strip()), b"").startswith(b">")
 
 
 def group_rows(rows: Rows, how: str | None) -> Grouping | None:
