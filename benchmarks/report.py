@@ -151,6 +151,13 @@ SECTIONS: dict[str, list[Bar]] = {
         Bar("peak, 64 windows, large, MB", "the same, 110 M, 64 windows", "{:,.0f} MB"),
         Bar("peak, 256 windows, large, MB", "the same, 256 windows", "{:,.0f} MB"),
     ],
+    "motifs": [
+        Bar("motif search, 10,000 sequences, s", "`motifs`, 10,000 sequences with scores", "{:.2f} s", most=10),
+        Bar("motif search, 100,000 sequences, s", "the same, 100,000", "{:.2f} s"),
+        Bar(
+            "q of CTCF, 400 sequences", "the best motif of 400 sequences against JASPAR's CTCF, q", "{:.1g}", most=0.01
+        ),
+    ],
     "memory": [
         Bar("variants, 1 x 6,457 records, MB", "peak memory of `variants`, 6,457 records, tiny network", "{:.0f} MB"),
         Bar("variants, 4 x 6,457 records, MB", "the same, four times the records", "{:.0f} MB"),
