@@ -7,12 +7,13 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from ..errors import DnabertError
 from ..io.atomic import writing
+from ..train.presets import Recipe
 from ..train.recipes import check_positive
 from .baseline import train_baseline
 from .battery_plan import Run, contenders, differences, read_sets, runs_of
@@ -93,11 +94,7 @@ def _check_flags(runs: Sequence[Run]) -> None:
 
 
 _POSITIVE = ("learning_rate", "max_train")
-_OF_RECIPE = (
-    "learning_rate", "epochs", "batch", "warm_up", "weight_decay", "evaluations", "reverse_complement", "shift",
-    "window", "anchor", "classes", "patience", "class_weights", "head", "dropout", "lora", "lora_alpha",
-    "freeze_encoder",
-)  # fmt: skip
+_OF_RECIPE = {each.name for each in fields(Recipe)} - {"network"}
 
 
 def _check_former(folder: Path, runs: Sequence[Run], results: Results) -> None:

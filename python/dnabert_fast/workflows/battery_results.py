@@ -17,7 +17,7 @@ from ..report.page import Block, Heading, Notes, Table, Text, to_markdown
 from ..report.violins import violins_picture
 from ..seq.types import F64
 from .battery_plan import Run
-from .reports import number, p_value, plain
+from .reports import PAIRED, number, pairs_table, plain
 
 __all__ = ["Results", "summarise"]
 
@@ -216,7 +216,7 @@ def _page(
             Table(("", *(column.replace("_", " ") for column in columns)), tuple(rows)),
         ]
         if name in found:
-            blocks += _pairs(found[name])
+            blocks += [pairs_table(found[name]), Text(f"{PAIRED}.")]
     if len(sets) <= 40:
         for name in compared[:1]:
             rows = [(a_set, *(number(float(v)) for v in row)) for a_set, row in zip(sets, squares[name], strict=True)]
@@ -226,24 +226,3 @@ def _page(
         blocks += [Heading("Runs that failed"), Table(("set", "model", "seed", "reason"), tuple(rows))]
     lead = f"{len(models):,} models  ·  {len(sets):,} sets  ·  {facts['seeds']} seed{'s' * (facts['seeds'] > 1)}"
     return to_markdown("Models trained on many sets", lead, blocks, footer="Numbers are those of the test sets.")
-
-
-def _pairs(found: Overall) -> list[Block]:
-    rows = [
-        (
-            f"{pair.one} – {pair.other}",
-            f"{pair.sets:,}",
-            f"{pair.wins[0]:,} : {pair.wins[1]:,}",
-            "–" if np.isnan(pair.median) else f"{pair.median:+.4f}",
-            p_value(pair.p),
-            p_value(pair.adjusted),
-        )
-        for pair in found.pairs
-    ]
-    return [
-        Table(("pair", "sets", "wins", "median difference", "p", "adjusted p"), tuple(rows)),
-        Text(
-            "Pairs: Wilcoxon's signed-rank test over the sets that both have, two-sided, adjusted over the pairs by "
-            "Benjamini and Hochberg."
-        ),
-    ]

@@ -10,13 +10,20 @@ from typing import Any
 
 from .. import __version__
 from ..errors import DnabertError
+from ..evaluate.battery import Overall
 from ..io.atomic import writing
-from ..report.page import Block, to_html, to_markdown
+from ..report.page import Block, Table, to_html, to_markdown
 from .common import made_folder
 
-__all__ = ["REPORT_FILES", "number", "p_value", "plain", "results_folder", "write_page"]
+__all__ = ["PAIRED", "REPORT_FILES", "number", "p_value", "pairs_table", "plain", "results_folder", "write_page"]
 
 REPORT_FILES = ("report.html", "report.md", "metrics.json", "predictions.tsv")
+
+PAIRED = (
+    "Pairs: Wilcoxon's signed-rank test over the sets that both have, two-sided, adjusted over the pairs by Benjamini "
+    "and Hochberg"
+)
+"""What is said under a `pairs_table`."""
 
 
 def results_folder(output: str | Path, inputs: Sequence[str | Path | None]) -> Path:
@@ -62,3 +69,19 @@ def p_value(value: float | None) -> str:
     if value is None or math.isnan(value):
         return "–"
     return f"{value:.3f}" if value >= 0.001 else (f"{value:.1e}" if value > 1e-300 else "< 1e-300")
+
+
+def pairs_table(found: Overall) -> Table:
+    """Every pair of models over the sets that both have, a row each."""
+    rows = [
+        (
+            f"{pair.one} – {pair.other}",
+            f"{pair.sets:,}",
+            f"{pair.wins[0]:,} : {pair.wins[1]:,}",
+            "–" if math.isnan(pair.median) else f"{pair.median:+.4f}",
+            p_value(pair.p),
+            p_value(pair.adjusted),
+        )
+        for pair in found.pairs
+    ]
+    return Table(("pair", "sets", "wins", "median difference", "p", "adjusted p"), tuple(rows))

@@ -17,7 +17,7 @@ from ..io.atomic import writing
 from ..io.text_table import TextTable, read_text_table
 from ..report.page import Block, Heading, Notes, Table, Text
 from ..seq.types import F64
-from .reports import number, p_value, plain, results_folder, write_page
+from .reports import PAIRED, number, p_value, pairs_table, plain, results_folder, write_page
 
 __all__ = ["compare_results"]
 
@@ -115,24 +115,12 @@ def _blocks(metric: str, models: Sequence[str], square: F64, found: Overall) -> 
         column = square[~np.isnan(square[:, i]), i]
         quartiles = np.quantile(column, [0, 0.25, 0.5, 0.75, 1]) if len(column) else np.full(5, np.nan)
         spread.append((name, f"{len(column):,}", *(number(float(value)) for value in quartiles)))
-    pairs = [
-        (
-            f"{pair.one} – {pair.other}",
-            f"{pair.sets:,}",
-            f"{pair.wins[0]:,} : {pair.wins[1]:,}",
-            "–" if np.isnan(pair.median) else f"{pair.median:+.4f}",
-            p_value(pair.p),
-            p_value(pair.adjusted),
-        )
-        for pair in found.pairs
-    ]
     return [
         Heading(metric),
         Table(("", "sets", "lowest", "quarter", "median", "three quarters", "highest"), tuple(spread)),
-        Table(("pair", "sets", "wins", "median difference", "p", "adjusted p"), tuple(pairs)),
+        pairs_table(found),
         Text(
-            "Pairs: Wilcoxon's signed-rank test over the sets that both have, two-sided, adjusted over the pairs by "
-            f"Benjamini and Hochberg. All models together, Kruskal and Wallis: H = {number(found.h, 2)}, "
+            f"{PAIRED}. All models together, Kruskal and Wallis: H = {number(found.h, 2)}, "
             f"p = {p_value(found.p)}; that test does not know that the sets are the same."
         ),
     ]
