@@ -36,6 +36,19 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     assert sorted(os.listdir(state.folder)) == ["more", "state.json", "state.safetensors"]
 
 
+def test_damaged_newer_ones_do_not_push_out_what_is_written(tmp_path: Path) -> None:
+    for step in (7, 8, 9):
+        save_state(tmp_path, step, tensors(step), {}, keep=3)
+    for step in (8, 9):
+        (tmp_path / f"step-{step}" / "state.safetensors").write_bytes(b"half")
+    (tmp_path / ".step-3.partial").mkdir()
+    state = latest(tmp_path)
+    assert state is not None
+    assert (state.step, len(state.skipped)) == (7, 2)
+    save_state(tmp_path, 7, tensors(7), {}, keep=2)
+    assert os.listdir(tmp_path) == ["step-7"]
+
+
 def test_the_newest_are_kept(tmp_path: Path) -> None:
     for step in (8, 9, 10, 11):
         save_state(tmp_path, step, tensors(step), {}, keep=2)

@@ -51,6 +51,7 @@ def save_state(
 ) -> Path:
     """Write the checkpoint `step-N` into `folder`, then remove all but the newest `keep`; returns its path.
 
+    Newer ones go as well: a run goes on from an earlier step only where they are damaged.
     `add` writes further files into the folder that it is given. Raises CheckpointError where the checkpoint cannot be
     written (a full disk, a folder that is gone); all others are then as they were.
     """
@@ -62,7 +63,8 @@ def save_state(
     aside = root / f".step-{step}.partial"
     try:
         root.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(aside, ignore_errors=True)
+        for left in root.glob(".step-*.partial"):  # by a run that died
+            shutil.rmtree(left, ignore_errors=True)
         aside.mkdir()
         state = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
         safetensors.torch.save_file(state, aside / _TENSORS)
@@ -79,8 +81,10 @@ def save_state(
         shutil.rmtree(aside, ignore_errors=True)
         why = wrong.strerror if isinstance(wrong, OSError) and wrong.strerror else wrong
         raise CheckpointError(f"{final}: the checkpoint cannot be written: {why}; {_kept(root)}") from None
-    for _, old in _found(root)[keep:]:
-        shutil.rmtree(old, ignore_errors=True)
+    found = _found(root)
+    newer = [path for number, path in found if number > step]
+    for other in (*newer, *(path for _, path in found[len(newer) + keep :])):
+        shutil.rmtree(other, ignore_errors=True)
     return final
 
 
