@@ -10,11 +10,11 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Browser", "chromium", "open_browser"]
+__all__ = ["Browser", "BrowserGone", "chromium", "open_browser"]
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _FLAGS = (
@@ -22,6 +22,10 @@ _FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
     "--remote-debugging-pipe",
 )  # fmt: skip
+
+
+class BrowserGone(Exception):
+    """The browser does not answer any more, or never did."""
 
 
 def chromium() -> str | None:
@@ -48,7 +52,10 @@ class Browser:
         message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
         if self._session is not None:
             message["sessionId"] = self._session
-        os.write(self._send, json.dumps(message).encode() + b"\0")
+        try:
+            os.write(self._send, json.dumps(message).encode() + b"\0")
+        except BrokenPipeError:
+            raise BrowserGone("it has ended") from None
         while True:
             told = self._next()
             if told.get("id") == self._number:
@@ -110,9 +117,11 @@ class Browser:
         until = time.monotonic() + self._patience
         while b"\0" not in self._rest:
             ready, _, _ = select.select([self._receive], [], [], max(0.0, until - time.monotonic()))
-            assert ready, "the browser does not answer"
+            if not ready:
+                raise BrowserGone("it does not answer")
             read = os.read(self._receive, 1 << 20)
-            assert read, "the browser is gone"
+            if not read:
+                raise BrowserGone("it has ended")
             self._rest += read
         line, self._rest = self._rest.split(b"\0", 1)
         told: dict[str, Any] = json.loads(line)
@@ -142,7 +151,8 @@ def open_browser(profile: Path) -> Iterator[Browser]:
         yield Browser(send, receive)
     finally:
         # Asked to close, it ends its other processes too, so that none writes into the profile any more.
-        os.write(send, b'{"id": 0, "method": "Browser.close"}\0')
+        with suppress(BrokenPipeError):
+            os.write(send, b'{"id": 0, "method": "Browser.close"}\0')
         try:
             process.wait(20)
         except subprocess.TimeoutExpired:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from .report_variants import variants_blocks
 __all__ = ["folder_page"]
 
 _ROWS = 500
+_ACTIVE = re.compile(r"<script|<foreignobject|\son\w+\s*=|(?:href|src)\s*=\s*[\"'](?!#|data:image/png)", re.IGNORECASE)
 _LOGOS = 60
 _MOST = 1_500_000  # letters of logos on a page
 _COUNTS = (
@@ -123,13 +125,18 @@ def _are_numbers(column: Sequence[str]) -> bool:
 
 
 def _logos(folder: Path) -> dict[str, Picture]:
-    """The drawings of a folder or of its folder `logos`, by the name of their motif, as far as a page has room."""
+    """The drawings of a folder or of its folder `logos`, by the name of their motif, as far as a page has room.
+
+    One that could run or fetch something is none of ours, and is left out.
+    """
     files = sorted([*folder.glob("*.svg"), *(folder / "logos").glob("*.svg")])
     said = _nearest(folder / "motifs.tsv")
     found: dict[str, Picture] = {}
     room = _MOST
     for file in files[:_LOGOS]:
         svg = file.read_text(encoding="utf-8", errors="replace")
+        if _ACTIVE.search(svg):
+            continue
         if len(svg) > room:
             break
         room -= len(svg)
