@@ -225,12 +225,12 @@ def test_a_folder_of_motifs_and_candidates(tmp_path: Path) -> None:
     """Whatever is there is shown: tables with numbers sorted as numbers, logos by their motif, regions, facts."""
     folder = tmp_path / "out"
     folder.mkdir()
-    (folder / "motifs.tsv").write_text(
-        f"motif\tconsensus\tp\tsites\nmotif_1\t{NASTY}\t1e-20\t12\nmotif_2\tTATA\t.\t3\n"
-    )
-    (folder / "motif_1.svg").write_text(
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path id="a"/></svg>'
-    )
+    rows = f"motif_1\t{NASTY}\t1e-20\t12\nmotif_2\tTATA\t.\t3\n"
+    (folder / "motifs.tsv").write_text(f"motif\tconsensus\tp\tsites\n{rows}")
+    logo = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path id="a"/></svg>'
+    (folder / "motif_1.svg").write_text(logo)
+    for i, part in enumerate(("<script>1</script>", '<a onclick="x"/>', "<use href='https://example.org/x'/>")):
+        (folder / f"motif_{i + 2}.svg").write_text(logo.replace("<path", f"{part}<path"))
     (folder / "matches.tsv").write_text("motif\ttarget\n")
     (folder / "summary.json").write_text(json.dumps({"verb": "motifs", "sequences": 77, "notes": [NASTY]}))
     report(folder, output=tmp_path / "o.html")
