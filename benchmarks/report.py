@@ -134,6 +134,14 @@ SECTIONS: dict[str, list[Bar]] = {
         Bar("reference passes", "dense 300-base regions: ALTs, each with a reference pass", INTEGER),
         Bar("reference passes saved", "of these passes saved", INTEGER),
     ],
+    "mutagenesis": [
+        Bar(
+            f"mutagenesis / original {dtype}",
+            f"303 mutants of 101 bases, {dtype}, against the original's way",
+            least=1.3,
+        )
+        for dtype in ("fp32", "bf16")
+    ],
     "scan": [
         Bar("scan / separate windows, stride 102", "XL `scan`, stride 102, against separate windows", least=1.8),
         Bar("scan / separate windows, stride 100", "the same, stride 100, where nothing is shared", least=0.97),

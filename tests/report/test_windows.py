@@ -59,6 +59,14 @@ def test_a_mutation_map_of_what_is_there(tmp_path: Path) -> None:
     opens(mutation_map(tmp_path / "still", still, "x"), "difference")
 
 
+def test_of_more_variants_than_there_is_room_for_the_largest_have_names(tmp_path: Path) -> None:
+    marks = [Mark(at % 30, f"variant number {at}", (at - 40) / 100) for at in range(60)]
+    _, svg = mutation_map(tmp_path / "map", replace(a_map(), marks=marks), "x")
+    named = [at for at in range(60) if f"<!-- variant number {at} -->" in svg.read_text()]
+    assert 2 <= len(named) < 20
+    assert named == list(range(len(named)))  # the differences of the first are largest, whatever their sign
+
+
 def test_losses_have_one_colour_in_both_heat_maps(tmp_path: Path) -> None:
     """A window all of whose mutants lose: the differences are negative, the log-odds ratios positive."""
     from matplotlib.image import imread

@@ -62,7 +62,7 @@ def attention_map(
                 text.spines[side].set_visible(False)
             text.set_yticks([])
             text.tick_params(length=0)
-            number_bases(text, first + start, end - start, every=10)
+            number_bases(text, first + start, end - start)
             top -= _BARS + _LETTERS + _BELOW
         figure.text(_LEFT / width, 1 - 0.2 / height, title, fontsize=11, fontweight="bold", va="center")
         _key(figure, (_LEFT / width, 1 - 0.42 / height), bool(high))

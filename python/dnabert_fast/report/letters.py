@@ -19,6 +19,8 @@ __all__ = ["bars", "changes_map", "heat", "number_bases", "round_up", "spell"]
 
 _POINTS = 72  # an inch
 _SMALLEST = 3.2  # points of a letter that is still drawn
+_DIGIT = 0.068  # inches that a digit of a tick's label takes
+_STEPS = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
 def spell(axes: Axes, letters: str, *, y: float = 0.5, first: int = 0) -> None:
@@ -46,9 +48,12 @@ def bars(axes: Axes, scores: F32, high: list[tuple[int, int]] | None = None) -> 
     axes.set_ylim(0, max(1e-6, 1.06 * float(np.nanmax(scores, initial=0))))
 
 
-def number_bases(axes: Axes, first: int, length: int, every: int | None = None) -> None:
-    """Ticks at round positions, where the base at x = 0 is number `first`."""
-    step = every or next((step for step in (5, 10, 20, 50, 100, 200, 500) if length / step <= 16), 1000)
+def number_bases(axes: Axes, first: int, length: int) -> None:
+    """Ticks at round positions, as many as there is room for, where the base at x = 0 is number `first`."""
+    inches = axes.get_window_extent().width / axes.figure.dpi
+    widest = max(len(f"{first:,}"), len(f"{first + length:,}"))
+    most = max(2.0, inches / (_DIGIT * widest + 0.25))
+    step = next((step for step in _STEPS if length / step <= most), _STEPS[-1])
     numbers = [number for number in range(first, first + length) if number % step == 0]
     axes.set_xticks([number - first for number in numbers], [f"{number:,}" for number in numbers])
 

@@ -167,16 +167,29 @@ def _marks(axes: Axes, marks: Sequence[Mark]) -> None:
     axes.set_ylim(-1.15 * limit, 2.3 * limit)
     axes.set_yticks([-limit, 0, limit], [f"−{limit:g}", "0", f"+{limit:g}"])
     axes.set_ylabel("variants", color=GREY)
-    texts = [axes.text(mark.at, 2.0 * limit, mark.label, fontsize=7, ha="center", va="center") for mark in ordered]
+    _label(axes, ordered, 2.0 * limit)
+
+
+def _label(axes: Axes, marks: Sequence[Mark], y: float) -> None:
+    """Names of the marks in one row, each with a line to its head; of the smallest none, where there is no room."""
     frame = axes.get_window_extent()
-    spans = [text.get_window_extent() for text in texts]
-    widths = np.array([span.width for span in spans]) + 8
-    placed = spread(np.array([(span.x0 + span.x1) / 2 for span in spans]), widths, frame.x0, frame.x1)
+    texts = [axes.text(mark.at, y, mark.label, fontsize=7, ha="center", va="center") for mark in marks]
+    widths = np.array([text.get_window_extent().width for text in texts]) + 8
+    largest = np.argsort([-abs(mark.difference) for mark in marks], kind="stable")
+    fits = np.zeros(len(marks), np.bool_)
+    fits[largest[np.cumsum(widths[largest]) <= frame.width]] = True
+    for row in np.flatnonzero(~fits).tolist():
+        texts[row].remove()
+    rows = np.flatnonzero(fits)
+    if not len(rows):
+        return
+    pixels = axes.transData.transform([(marks[row].at, y) for row in rows.tolist()])[:, 0]
+    placed = spread(pixels, widths[rows], frame.x0, frame.x1)
     inverse = axes.transData.inverted()
-    for text, pixels, mark in zip(texts, placed.tolist(), ordered, strict=True):
-        x = float(inverse.transform((pixels, 0))[0])
-        text.set_x(x)
-        axes.plot([x, mark.at], [1.75 * limit, max(mark.difference, 0)], color=GREY, linewidth=0.5, zorder=1)
+    for row, pixel in zip(rows.tolist(), placed.tolist(), strict=True):
+        x = float(inverse.transform((pixel, 0))[0])
+        texts[row].set_x(x)
+        axes.plot([x, marks[row].at], [0.875 * y, max(marks[row].difference, 0)], color=GREY, linewidth=0.5, zorder=1)
 
 
 def _key(figure: Figure, shown: MutationMap, x: tuple[float, float], y: tuple[float, float]) -> None:
