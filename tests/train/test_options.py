@@ -21,6 +21,7 @@ from dnabert_fast.nn.keys import split
 from dnabert_fast.nn.network import build
 from dnabert_fast.train import loop
 from dnabert_fast.train.criterion import Criterion, weights_of_classes
+from dnabert_fast.train.finetune import finetune as one_run
 from dnabert_fast.train.finetune import starting_network
 from dnabert_fast.train.fitting import classifier
 from dnabert_fast.train.learner import NetworkLearner
@@ -128,6 +129,24 @@ def test_a_rate_that_fails_is_passed_over(tmp_path: Path, files: dict[str, Path]
     assert facts["learning_rate"] == 3e-3
     with pytest.raises(DnabertError, match="no learning rate trains: step"):
         finetune(**files, output=tmp_path / "out", model=base, **quick, learning_rates=["1e30", "1e32"])
+
+
+def test_a_seed_that_fails_costs_itself_alone(
+    tmp_path: Path, files: dict[str, Path], base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(base: Any, data: Any, dev: Any, recipe: Any, seed: int, report: Any) -> Any:
+        if seed == bad:
+            raise DnabertError("the loss is nan")
+        return one_run(base, data, dev, recipe, seed, report)
+
+    monkeypatch.setattr("dnabert_fast.train.sweep.finetune", train)
+    bad = 4
+    facts = finetune(**files, output=tmp_path / "out", model=base, **{**QUICK, "seed": 3, "seeds": 3})
+    assert [run.get("error") for run in facts["runs"]] == [None, "the loss is nan", None]
+    assert facts["seed"] in (3, 5)
+    bad = 3
+    with pytest.raises(DnabertError, match=r"^the loss is nan"):
+        finetune(**files, output=tmp_path / "out", model=base, **{**QUICK, "seed": 3, "seeds": 2})
 
 
 def test_training_ends_when_patience_does(

@@ -60,9 +60,10 @@ def sweep(
 ) -> Swept:
     """Train on sets["train"] at each rate with the first seed, then at the rate that was best on "dev" with the others.
 
-    Every run begins with `base` as it is given. A rate at which training stops at what is not a number is passed over,
-    unless no other is left: DnabertError then. sets["test"], where there is one, is judged for the chosen rate alone.
-    `report` is told which run an event is of (`seed`, `rate`), where there are several.
+    Every run begins with `base` as it is given. A rate or seed at which training stops at what is not a number is
+    passed over, unless it is the first seed and no other rate is left: DnabertError then. sets["test"], where there is
+    one, is judged for the chosen rate alone. Of several runs `report` is told which one an event is of (`seed`,
+    `rate`).
     """
     start = _copied(base) if len(rates) * len(seeds) > 1 else {}
     several = len(start) > 0
@@ -78,7 +79,7 @@ def sweep(
                 lambda event: report({**event, **facts}),
             )  # fmt: skip
         except DnabertError as wrong:
-            if len(rates) == 1:
+            if len(rates) == 1 and best is None:
                 raise
             return Run(seed, rate, None, error=str(wrong)), None
         return Run(seed, rate, tuned.outcome), tuned
