@@ -12,6 +12,8 @@ from .letters import bars, number_bases, spell
 from .style import BLUE, GREY, SKY, house_style, new_figure, save
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from ..seq.types import F32
 
 __all__ = ["attention_map"]
@@ -69,11 +71,9 @@ def attention_map(
         return save(figure, path)
 
 
-def _key(figure: object, at: tuple[float, float], high: bool) -> None:
-    from matplotlib.figure import Figure
+def _key(figure: Figure, at: tuple[float, float], high: bool) -> None:
     from matplotlib.patches import Patch
 
-    assert isinstance(figure, Figure)
     if not high:
         figure.text(*at, "attention of [CLS] in the last layer, a bar a base", fontsize=8, color=GREY, va="center")
         return

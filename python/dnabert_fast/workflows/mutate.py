@@ -253,7 +253,7 @@ class _Work:
     def notes(self) -> list[str]:
         """What users should know of the windows."""
         block = self._model.block
-        if block is None or block.window is None:
+        if block is None:
             return []
         notes = []
         if self._centred and block.anchor not in ("any", "centre"):
