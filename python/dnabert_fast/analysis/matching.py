@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -58,13 +59,14 @@ def match_motifs(
         none, zero = np.ones(shape), np.zeros(shape, np.int64)
         return Matches(none, none, zero, zero, np.zeros(shape, np.bool_))
     tomtom = need_memelite()
+    most = import_module("numba").config.NUMBA_NUM_THREADS  # it refuses more
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="tomtom was given")  # callers say it, see FEWEST
         found = tomtom(
             [np.ascontiguousarray(query.T) for query in queries],
             [np.ascontiguousarray(target.T) for target in targets],
             reverse_complement=both_strands,
-            n_jobs=threads,
+            n_jobs=min(threads, most),
         )
     p, _, offset, overlap, strand = (np.asarray(table) for table in found)
     q = np.stack([benjamini_hochberg(np.minimum(row, 1.0)) for row in p])
