@@ -37,6 +37,7 @@ def test_blank_lines_line_ends_and_tabs_left_out(tmp_path: Path) -> None:
         ("0\t5\t2\tA", "start 5 lies after end 2"),
         ("0\t1\t2\tA,C", "allele 'A,C'"),
         ("0\t1\t2\t<DEL>", "allele '<DEL>'"),
+        ("0\t1\t" + "9" * 19 + "\tA", "more than 18 digits"),
         ("0 1 2 A", "is not row, start, end"),
     ],
 )

@@ -49,6 +49,12 @@ def test_a_mutation_map(tmp_path: Path, length: int) -> None:
     assert [path.read_bytes() for path in found] == [path.read_bytes() for path in again]
 
 
+def test_names_are_no_formulas(tmp_path: Path) -> None:
+    shown = replace(a_map(), score="P($x^$)", marks=[Mark(3, "$\\frac{$", 0.2)])
+    found = mutation_map(tmp_path / "map", shown, "a$b^$\\frac{")
+    opens(found, "a$b^$\\frac{", "P($x^$)", "$\\frac{$")
+
+
 def test_a_mutation_map_of_what_is_there(tmp_path: Path) -> None:
     """A regression has no odds; unknown bases have four substitutions; all may be equal."""
     shown = replace(a_map(), log_odds=None, deletions=None, marks=(), letters="N" * 30)

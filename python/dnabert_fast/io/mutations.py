@@ -15,6 +15,9 @@ from .rows import open_lines
 __all__ = ["Mutations", "read_mutations"]
 
 
+_DIGITS = 18  # of numbers that 64 bits hold
+
+
 @dataclass(frozen=True)
 class Mutations:
     """Rows i64[m] of a table, from 0; their bases [start, end) i64[m] give way to `allele`; line i64[m], from 1.
@@ -55,6 +58,8 @@ def read_mutations(path: str | Path) -> Mutations:
                 raise FormatError(
                     f"{path}:{line}: {shown!r} is not row, start, end (whole numbers) and allele, with tabs between"
                 )
+            if max(len(field.strip()) for field in fields[:3]) > _DIGITS:
+                raise FormatError(f"{path}:{line}: a number of more than {_DIGITS} digits is no row and no base")
             row, start, end = (int(field) for field in fields[:3])
             allele = fields[3].strip() if len(fields) == 4 else b""
             if start > end:

@@ -34,6 +34,7 @@ _SETTINGS: Any = {
     "savefig.facecolor": "white",
     "svg.hashsalt": "dnabert_fast",
     "text.color": INK,
+    "text.parse_math": False,  # names of sequences and classes may hold "$"
     "xtick.color": GREY,
     "xtick.labelcolor": INK,
     "xtick.labelsize": 8,
