@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -243,11 +244,12 @@ def test_a_folder_of_motifs_and_candidates(tmp_path: Path) -> None:
     assert "77" in words
     assert "matches.tsv has no rows." in words
 
-    (folder / "candidates.tsv").write_text("rank\tCHROM\tPOS\n1\tchr1\t5\n")
+    (folder / "motif_9.svg").mkdir()
+    (folder / "candidates.tsv").write_text("rank\tCHROM\tPOS\tID\n1\tchr1\t5\t475283\n")
     (folder / "regions.bed").write_text("chr1\t3\t9\t.\t500\t.\t0.5\n")
     report(folder, output=tmp_path / "o.html")
     page = page_of(tmp_path / "o.html")
-    assert page.table("rank", "CHROM") == [{"rank": "1", "CHROM": "chr1", "POS": "5"}]
+    assert page.table("rank", "CHROM") == [{"rank": "1", "CHROM": "chr1", "POS": "5", "ID": "475283"}]
     assert page.table("region")[0]["region"] == "chr1:4–9"
 
 
@@ -274,6 +276,43 @@ def test_refusals(run: Path, vcf: Path, genome: Path, make_model: MakeModel, tmp
     with pytest.raises(DnabertError, match="too"):
         report(tmp_path / "s.html", output=tmp_path / "s.html")
     assert (tmp_path / "s.html").read_bytes() == before
+
+
+WINDOWS = "contig\tstart\tend\tscore\nc\t1\t5\t0.5\n"
+ALLELES = "CHROM\tPOS\tID\tREF\tALT\tDNABERT_REF\tDNABERT_ALT\tDNABERT_DIFF\tDNABERT_FLAG\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("a.bed", "c\t1\t20\t.\t5\t.\tabc\n", "a.bed:1: 'abc' .seventh column. is no finite number"),
+        ("a.bed.gz", gzip.compress(b"c\t1\t20\n" * 99, mtime=0)[:20] + b"x" * 40, "cannot be read"),
+        ("a.tsv", WINDOWS + "c\t1\t5\tinf\n", "a score is infinite"),
+        ("a.tsv", WINDOWS + f"c\t1\t{10**20}\t1\n", "a field is no number"),
+        ("a.tsv", ALLELES + "c\tx\t.\tA\tC\t0.1\t0.2\t0.3\t.\n", "POS 'x' is no whole number"),
+        ("a.tsv", ALLELES + "c\t5\t.\tA\tC\t0.1\t0.2\t-inf\t.\n", "a score is infinite"),
+    ],
+)
+def test_files_that_are_broken(name: str, text: str | bytes, why: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(FormatError, match=why):
+        report(tmp_path / name, output=tmp_path / "o.html")
+
+
+@pytest.mark.parametrize("facts", [{"notes": 3}, {"reasons": ["STAR"]}, {"reasons": {"STAR": "many"}}])
+def test_facts_of_something_else(facts: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text(WINDOWS)
+    (tmp_path / "facts.json").write_text(json.dumps(facts))
+    with pytest.raises(FormatError, match="give what --summary wrote"):
+        report(tmp_path / "a.tsv", output=tmp_path / "o.html", facts=tmp_path / "facts.json")
+
+
+def test_a_file_whose_name_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff.tsv")
+    path.write_text(WINDOWS)
+    told = report(path, output=tmp_path / "o.html")
+    assert "Scan of ?.tsv" in "".join(page_of(tmp_path / "o.html").words)
+    assert told["bytes"] == (tmp_path / "o.html").stat().st_size
 
 
 def test_the_command_that_calls_a_verb() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TypeAlias
 
+from .drawings import bare
 from .explore import Explorer, explorer_html, explorer_script
 from .style import BLUE, INK, LIGHT
 
@@ -235,10 +236,9 @@ def _small_below(cell: str) -> str:
 
 def _inline(svg: str, prefix: str, caption: str) -> str:
     """An SVG file as an element of a page: no prologue, no metadata, and names that no other drawing has."""
-    svg = re.sub(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(?<=\sid=")', prefix, svg)
+    svg = re.sub(r'(?<=\sid=")', prefix, bare(svg))
     svg = re.sub(r'(?<=href="#)|(?<=url\(#)', prefix, svg)
-    return svg.strip().replace("<svg ", f'<svg role="img" aria-label="{escape(caption)}" ', 1)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(caption)}" ', 1)
 
 
 def _markdown(block: Block) -> str:

@@ -71,9 +71,10 @@ def report(
         run = replace(run, loaded=load(folder, device="cpu"))
     page = build(run)
     text = to_html(page.title, page.lead, page.blocks, footer=f"dnabert-fast {__version__}", contents=True)
+    data = text.encode(errors="replace")  # a file's name may hold what no text does
     with writing(output) as partial:
-        partial.write_text(text, encoding="utf-8")
-    return {"output": str(output), "bytes": len(text.encode()), "rows": page.rows, "title": page.title}
+        partial.write_bytes(data)
+    return {"output": str(output), "bytes": len(data), "rows": page.rows, "title": page.title}
 
 
 def check_report(output: str | Path | None, inputs: list[str | Path | None], source: str | Path | None = None) -> None:

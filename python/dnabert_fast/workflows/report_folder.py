@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import FormatError
+from ..report.drawings import inert
 from ..report.explore import Cell, Column, Explorer
 from ..report.page import Block, Heading, Notes, Picture, Row, Text
 from .report_inputs import read_scores, table_chunks
@@ -20,7 +20,7 @@ from .report_variants import variants_blocks
 __all__ = ["folder_page"]
 
 _ROWS = 500
-_ACTIVE = re.compile(r"<script|<foreignobject|\son\w+\s*=|(?:href|src)\s*=\s*[\"'](?!#|data:image/png)", re.IGNORECASE)
+_NAMES = ("CHROM", "ID", "REF", "ALT", "known", "motif", "consensus", "target", "match_name")
 _LOGOS = 60
 _MOST = 1_500_000  # letters of logos on a page
 _COUNTS = (
@@ -90,7 +90,7 @@ def _explorer(path: Path, what: str, logos: dict[str, Picture]) -> tuple[Explore
         for column, values in zip(columns, chunk.values(), strict=True):
             column += [str(value) for value in values]
     count = len(columns[0]) if columns else 0
-    numeric = [_are_numbers(column) for column in columns]
+    numeric = [name not in _NAMES and _are_numbers(column) for name, column in zip(names, columns, strict=True)]
     rows = []
     for at in range(min(count, _ROWS)):
         texts = [column[at] for column in columns]
@@ -127,15 +127,18 @@ def _are_numbers(column: Sequence[str]) -> bool:
 def _logos(folder: Path) -> dict[str, Picture]:
     """The drawings of a folder or of its folder `logos`, by the name of their motif, as far as a page has room.
 
-    One that could run or fetch something is none of ours, and is left out.
+    One that cannot be read, or that could run or fetch something, is none of ours and is left out.
     """
     files = sorted([*folder.glob("*.svg"), *(folder / "logos").glob("*.svg")])
     said = _nearest(folder / "motifs.tsv")
     found: dict[str, Picture] = {}
     room = _MOST
     for file in files[:_LOGOS]:
-        svg = file.read_text(encoding="utf-8", errors="replace")
-        if _ACTIVE.search(svg):
+        try:
+            svg = inert(file.read_text(encoding="utf-8", errors="replace"))
+        except OSError:
+            continue
+        if svg is None:
             continue
         if len(svg) > room:
             break

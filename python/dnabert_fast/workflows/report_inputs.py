@@ -121,9 +121,12 @@ def _unit_scores(records: Records, prefix: str, fields: list[str]) -> tuple[dict
 def _numbers(texts: list[Any], path: str | Path) -> F32:
     missing = (b".", ".", "", None)
     try:
-        return np.array([np.nan if text in missing else text for text in texts], np.float32)
-    except ValueError as wrong:
+        found = np.array([np.nan if text in missing else text for text in texts], np.float32)
+    except (ValueError, TypeError) as wrong:
         raise FormatError(f"{path}: a score is no number ({wrong}); make the file anew") from None
+    if np.isinf(found).any():
+        raise FormatError(f"{path}: a score is infinite; make the file anew")
+    return found
 
 
 def _allele(records: Records, scores: dict[str, F32], flags: list[bytes], row: int) -> Allele:
@@ -200,7 +203,7 @@ def _from_table(path: str | Path, name: str, top: int) -> Scores:
         records += sum(one != other for one, other in zip(places, [last, *places], strict=False))
         last = places[-1] if places else last
         parts.append(unit)
-        best.add(unit, partial(_row, columns, unit, flags))
+        best.add(unit, partial(_row, path, columns, unit, flags))
     if not prefix:
         raise FormatError(f"{path}: no rows")
     return Scores(
@@ -208,10 +211,14 @@ def _from_table(path: str | Path, name: str, top: int) -> Scores:
     )
 
 
-def _row(columns: dict[str, list[Any]], scores: dict[str, F32], flags: list[str], row: int) -> Allele:
+def _row(path: str | Path, columns: dict[str, list[Any]], scores: dict[str, F32], flags: list[str], row: int) -> Allele:
     contig, name, ref, alt = (str(columns[column][row]) for column in ("CHROM", "ID", "REF", "ALT"))
+    try:
+        position = int(columns["POS"][row])
+    except (ValueError, TypeError):
+        raise FormatError(f"{path}: POS {columns['POS'][row]!r} is no whole number; make the file anew") from None
     of_row = {field: float(values[row]) for field, values in scores.items()}
-    return Allele(contig, int(columns["POS"][row]), name, ref, alt, flags[row], of_row)
+    return Allele(contig, position, name, ref, alt, flags[row], of_row)
 
 
 def table_chunks(path: str | Path) -> Iterator[dict[str, list[Any]]]:

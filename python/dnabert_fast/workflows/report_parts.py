@@ -68,7 +68,7 @@ class Page:
 
 
 def facts_of(path: str | Path | None) -> dict[str, Any]:
-    """The facts that a run wrote with --summary; raises FormatError for a file that is no JSON object."""
+    """The facts that a run wrote with --summary; raises FormatError for a file that holds no such JSON object."""
     if path is None:
         return {}
     try:
@@ -79,6 +79,11 @@ def facts_of(path: str | Path | None) -> dict[str, Any]:
         raise FormatError(f"{path}: no JSON ({wrong}); give what --summary wrote") from None
     if not isinstance(found, dict):
         raise FormatError(f"{path}: no JSON object; give what --summary wrote")
+    notes, reasons = found.get("notes", []), found.get("reasons", {})
+    if not isinstance(notes, list) or not isinstance(reasons, dict):
+        raise FormatError(f"{path}: its notes are no list, or its reasons no counts by name; give what --summary wrote")
+    if not all(isinstance(count, int) for count in reasons.values()):
+        raise FormatError(f"{path}: its reasons are no counts; give what --summary wrote")
     return found
 
 

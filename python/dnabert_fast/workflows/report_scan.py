@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,9 +59,19 @@ def read_calls(path: str | Path) -> Calls:
     bed, score = read_scored_bed(path)
     lines = _text(path).split("\n")
     rows = [lines[at - 1].split("\t") for at in bed.line.tolist()]
-    if rows and all(len(row) >= 7 for row in rows):
-        score = np.array([float(row[6]) for row in rows])
+    if rows and all(len(row) == 7 for row in rows):  # more columns are another's, who has other things there
+        score = np.array([_value(row[6], f"{path}:{at}") for row, at in zip(rows, bed.line.tolist(), strict=True)])
     return Calls([bed.contigs[i] for i in bed.contig], bed.start, bed.end, score)
+
+
+def _value(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = np.nan
+    if not np.isfinite(value):
+        raise FormatError(f"{where}: {text[:40]!r} (seventh column) is no finite number")
+    return value
 
 
 def scan_page(run: Run) -> Page:
@@ -176,7 +187,8 @@ class _BigWig:
         for name, length in self._lengths.items():
             for start in range(0, length, _STEP):
                 first, last, value = self._runs(name, start, min(length, start + _STEP))
-                yield value, (last - first).astype(np.float64)
+                there = np.isfinite(value)
+                yield value[there], (last - first)[there].astype(np.float64)
 
     def range(self) -> tuple[float, float]:
         return _range(self.values())
@@ -257,8 +269,10 @@ def _of_text(rows: Sequence[tuple[object, ...]], path: Path, *, by_base: bool) -
     try:
         start, end = (np.array([int(str(row[column])) for row in rows], np.int64) for column in (1, 2))
         score = np.array([np.nan if row[3] in (".", None) else float(str(row[3])) for row in rows])
-    except ValueError as wrong:
+    except (ValueError, OverflowError) as wrong:
         raise FormatError(f"{path}: a field is no number ({wrong}); make the file anew") from None
+    if np.isinf(score).any():
+        raise FormatError(f"{path}: a score is infinite; make the file anew")
     return _Rows([str(row[0]) for row in rows], start, end, score, by_base=by_base)
 
 
@@ -266,5 +280,5 @@ def _text(path: str | Path) -> str:
     try:
         data = Path(path).read_bytes()
         return (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8", "replace")
-    except (OSError, EOFError) as wrong:
+    except (OSError, EOFError, zlib.error) as wrong:
         raise FormatError(f"{path}: cannot be read ({wrong})") from None
