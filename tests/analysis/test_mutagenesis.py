@@ -77,6 +77,7 @@ def test_no_deletion_is_longer_than_its_window() -> None:
         (2, 2, 0), (2, 2, 1), (2, 2, 2), (2, 3, 0), (2, 3, 1)
     ]  # fmt: skip
     assert len(deletions(np.array([5]), 0)) == 0
+    assert len(deletions(np.array([2, 1]), 10**12)) == 4  # no longer than the windows
 
 
 def test_units_do_not_change_the_answers(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -184,6 +184,11 @@ def test_scores_of_several_models_in_one_file(run: Path, genome: Path, make_mode
     variants(run / "s.vcf.gz", genome, model=f"B={make_model(seed=3)}", output=both, window=40, precision="fp32")
     with pytest.raises(FormatError, match="has scores of DNABERT, DNABERT_B; choose one"):
         report(both, output=tmp_path / "o.html")
+    report(both, output=tmp_path / "o.html", model=str(make_model()), maps=0)
+    first = {row["variant"]: row["REF"] for row in page_of(tmp_path / "o.html").table("variant", "REF")}
+    report(run / "s.vcf.gz", output=tmp_path / "o.html", maps=0)
+    own = {row["variant"]: row["REF"] for row in page_of(tmp_path / "o.html").table("variant", "REF")}
+    assert first == own
     report(both, output=tmp_path / "o.html", model=f"B={make_model(seed=3)}", maps=0)
     page = page_of(tmp_path / "o.html")
     shown = {row["variant"]: row["REF"] for row in page.table("variant", "REF")}

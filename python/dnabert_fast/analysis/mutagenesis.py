@@ -93,7 +93,7 @@ def deletions(lengths: I64, longest: int) -> Edits:
 
     A window's come by length, then by place; it keeps its length.
     """
-    sizes = np.arange(1, longest + 1)
+    sizes = np.arange(1, min(longest, int(lengths.max(initial=0))) + 1)
     counts = np.maximum(0, lengths[:, None] - sizes + 1)
     each = counts.reshape(-1)
     window = np.repeat(np.arange(len(lengths)), counts.sum(axis=1))

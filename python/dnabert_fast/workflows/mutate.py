@@ -140,6 +140,8 @@ class _Asked:
             raise DnabertError("--sequences takes no GENOME" if self.sequences else f"{named[0]} needs GENOME")
         if self.variants is None and (self.window is not None or str(self.windows) != "centred"):
             raise DnabertError("--window and --windows say where --variants stand; leave them out")
+        if self.window is not None and str(self.windows) != "centred":
+            raise DnabertError("--window is that of centred windows; leave it or --windows out")
         if str(self.windows) != "centred" and not Path(self.windows).exists():
             raise DnabertError(f"--windows {self.windows}: no such file; give a BED file or 'centred'")
         if self.mutations is None:

@@ -245,7 +245,7 @@ def _placed(unit: ScoredUnit, genome: Genome, window: int | None, regions: Regio
 
 
 def _of_genome(genome: Genome, contig: I32, start: I64, end: I64, reverse: Bool, flank: int) -> Targets:
-    spans = genome.fetch(contig, start, end + flank)
+    spans = genome.fetch(contig, start, end + np.minimum(flank, end - start))  # no deletion is longer than its window
     rows = zip(contig.tolist(), start.tolist(), end.tolist(), reverse.tolist(), strict=True)
     names = [f"{genome.names[row]}:{a + 1}-{b}{'(-)' if back else ''}" for row, a, b, back in rows]
     return Targets(names, spans, end - start, start + 1, reverse)

@@ -62,7 +62,7 @@ def folder_page(run: Run) -> Page:
             blocks += [Heading("Logos"), Row(tuple(logos.values()))]
     settings: dict[str, Any] = dict(facts)
     if (folder / "scored.vcf.gz").is_file():
-        found = read_scores(folder / "scored.vcf.gz")
+        found = read_scores(folder / "scored.vcf.gz", plain=True)
         settings = {**found.settings, **facts}
         own = replace(run, facts={name: value for name, value in facts.items() if name not in ("notes", "reasons")})
         blocks += variants_blocks(own, found, settings)[1:]  # its numbers are those of the folder

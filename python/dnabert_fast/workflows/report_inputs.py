@@ -26,6 +26,7 @@ __all__ = ["Allele", "Scores", "first_columns", "read_scores", "table_chunks"]
 
 _UNIT = 4096
 _FIELDS = ("REF", "ALT", "DIFF", "LOGOR")
+_PLAIN = "DNABERT"  # how the fields of a model without a name begin
 _DIFFERENCE = re.compile(r"(DNABERT(?:_[A-Za-z0-9_]+?)?)_DIFF")
 
 
@@ -60,16 +61,17 @@ class Scores:
         return len(self.values["DIFF"])
 
 
-def read_scores(path: str | Path, name: str = "", top: int = 500) -> Scores:
-    """Read scores of the fields DNABERT_..., or DNABERT_NAME_... where a name is given.
+def read_scores(path: str | Path, name: str = "", top: int = 500, *, plain: bool = False) -> Scores:
+    """Read the scores of the only model that a file has scores of, or of the one whose fields begin with `name`.
 
-    Holds 4 bytes a score. Raises FormatError for a file without such fields.
+    `plain`: of several, those of the model that has no name (DNABERT_...). Holds 4 bytes a score. Raises FormatError
+    for a file without such fields, and for one of several models that leaves the choice open.
     """
     if ends_with(path, (".tsv", ".tsv.gz", ".parquet")):
-        return _from_table(path, name, top)
+        return _from_table(path, name, top, plain=plain)
     source = VcfSource(path, _UNIT)
     header = b"\n".join(source.header.meta).decode("utf-8", "replace")
-    prefix = _prefix(re.findall(r"^##INFO=<ID=([^,>]+)", header, re.MULTILINE), name, path)
+    prefix = _prefix(re.findall(r"^##INFO=<ID=([^,>]+)", header, re.MULTILINE), name, path, plain=plain)
     fields = [field for field in _FIELDS if f"##INFO=<ID={prefix}_{field}," in header]
     best = _Best(top)
     found = Scores({}, [])
@@ -87,16 +89,18 @@ def read_scores(path: str | Path, name: str = "", top: int = 500) -> Scores:
     return found
 
 
-def _prefix(names: list[str], wanted: str, path: str | Path) -> str:
+def _prefix(names: list[str], wanted: str, path: str | Path, *, plain: bool) -> str:
     """How the fields of a file begin, where it has those of one model, or of the one that is wanted."""
     there = [match[1] for name in names if (match := _DIFFERENCE.fullmatch(name))]
     if wanted:
         there = [prefix for prefix in there if prefix == wanted]
+    elif plain and _PLAIN in there:
+        there = [_PLAIN]
     if len(there) == 1:
         return there[0]
     if there:
         raise FormatError(f"{path}: has scores of {', '.join(there)}; choose one with --model NAME=DIR")
-    raise FormatError(f"{path}: has no field {wanted or 'DNABERT'}_DIFF; give what `dnabert-fast variants` wrote")
+    raise FormatError(f"{path}: has no field {wanted or _PLAIN}_DIFF; give what `dnabert-fast variants` wrote")
 
 
 def _unit_scores(records: Records, prefix: str, fields: list[str]) -> tuple[dict[str, F32], list[bytes]]:
@@ -184,14 +188,14 @@ def _settings(header: str, prefix: str) -> dict[str, str]:
     return settings | ({"version": version[-1]} if version else {})
 
 
-def _from_table(path: str | Path, name: str, top: int) -> Scores:
+def _from_table(path: str | Path, name: str, top: int, *, plain: bool) -> Scores:
     best, reasons = _Best(top), Counter[str]()
     parts: list[dict[str, F32]] = []
     fields: list[str] = []
     records, last, prefix = 0, None, ""
     for columns in table_chunks(path):
         if not prefix:
-            prefix = _prefix(list(columns), name, path)
+            prefix = _prefix(list(columns), name, path, plain=plain)
             fields = [field for field in _FIELDS if f"{prefix}_{field}" in columns]
             missing = {"CHROM", "POS", "ID", "REF", "ALT", f"{prefix}_FLAG"} - columns.keys()
             if missing:

@@ -32,7 +32,7 @@ _CUT = 14  # letters of an allele that are shown
 
 def variants_page(run: Run) -> Page:
     """The report of a VCF or table that `variants` wrote."""
-    found = read_scores(run.path, f"DNABERT_{run.name}" if run.name else "", _TOP)
+    found = read_scores(run.path, f"DNABERT_{run.name}" if run.name else "", _TOP, plain=run.model is not None)
     settings = {**found.settings, **run.facts}
     blocks = variants_blocks(run, found, settings)
     blocks += [*model_card(run, settings), *run_table(run, settings)]
@@ -153,7 +153,9 @@ def _maps(run: Run, top: Sequence[Allele], settings: dict[str, Any]) -> tuple[di
     if str(settings.get("windows", "centred")) != "centred" and str(run.windows) == "centred":
         return {}, ["no mutation maps: the run was given windows; give them again with --windows FILE.bed"]
     own = settings.get("window")
-    window = run.window if run.window is not None else int(own) if own and str(run.windows) == "centred" else None
+    window = None
+    if str(run.windows) == "centred":
+        window = run.window if run.window is not None else int(str(own)) if str(own).isdigit() else None
     labels = () if run.loaded is None else run.loaded.labels
     scored = settings.get("class")
     with tempfile.TemporaryDirectory() as scratch:
