@@ -257,6 +257,19 @@ def test_a_folder_of_motifs_and_candidates(tmp_path: Path) -> None:
     assert page.table("rank", "CHROM") == [{"rank": "1", "CHROM": "chr1", "POS": "5", "ID": "475283"}]
     assert page.table("region")[0]["region"] == "chr1:4–9"
 
+    (folder / "regions.bed").write_text("".join(f"chr1\t{3 * i}\t{3 * i + 2}\t.\t0\t.\t{i % 7}\n" for i in range(600)))
+    (folder / "candidates.tsv").write_text("rank\tALT\n" + "".join(f"{i}\t{'ACGT' * 99}\n" for i in range(5000)))
+    report(folder, output=tmp_path / "o.html")
+    page = page_of(tmp_path / "o.html")
+    assert [row["region"] for row in page.table("region")[:3]] == ["chr1:19–20", "chr1:40–41", "chr1:61–62"]
+    assert {"The 500 highest of 600 regions, by score.", "The first 500 of 5,000 rows of candidates.tsv."} < {
+        *page.words
+    }
+    assert {len(row["ALT"]) for row in page.table("rank", "ALT")} == {201}
+    (folder / "regions.bed").write_text("chr1\t3\t9\n")
+    with pytest.raises(FormatError, match=r"regions\.bed:1: no region of seven columns"):
+        report(folder, output=tmp_path / "o.html")
+
 
 def test_refusals(run: Path, vcf: Path, genome: Path, make_model: MakeModel, tmp_path: Path) -> None:
     page = tmp_path / "o.html"

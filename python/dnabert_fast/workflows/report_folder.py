@@ -14,13 +14,14 @@ from ..report.explore import Cell, Column, Explorer
 from ..report.page import Block, Heading, Notes, Picture, Row, Text
 from .report_inputs import read_scores, table_chunks
 from .report_parts import Page, Run, facts_of, figures, model_card, reasons_table, run_table
-from .report_scan import calls_blocks, read_calls
+from .report_scan import best_calls, calls_blocks
 from .report_variants import variants_blocks
 
 __all__ = ["folder_page"]
 
 _ROWS = 500
 _NAMES = ("CHROM", "ID", "REF", "ALT", "known", "motif", "consensus", "target", "match_name")
+_LONGEST = 200  # letters of a cell
 _LOGOS = 60
 _MOST = 1_500_000  # letters of logos on a page
 _COUNTS = (
@@ -67,9 +68,9 @@ def folder_page(run: Run) -> Page:
         own = replace(run, facts={name: value for name, value in facts.items() if name not in ("notes", "reasons")})
         blocks += variants_blocks(own, found, settings)[1:]  # its numbers are those of the folder
     if (folder / "regions.bed").is_file():
-        called = read_calls(folder / "regions.bed")
-        numbers["regions"] = len(called)
-        blocks += calls_blocks(called, title="Regions attended to", noun="regions")
+        called, count = best_calls(folder / "regions.bed")
+        numbers["regions"] = count
+        blocks += calls_blocks(called, title="Regions attended to", noun="regions", count=count)
     reasons, alleles = facts.get("reasons"), facts.get("alleles")
     if isinstance(reasons, dict) and isinstance(alleles, int):
         blocks += reasons_table({name: count for name, count in reasons.items() if count}, alleles, "Not scored")
@@ -84,15 +85,16 @@ def _explorer(path: Path, what: str, logos: dict[str, Picture]) -> tuple[Explore
     """The first rows of a table, whatever its columns, and how many it has; names of motifs lead to their logos."""
     names: list[str] = []
     columns: list[list[str]] = []
+    count = 0
     for chunk in table_chunks(path):
         names = list(chunk)
         columns = columns or [[] for _ in names]
         for column, values in zip(columns, chunk.values(), strict=True):
-            column += [str(value) for value in values]
-    count = len(columns[0]) if columns else 0
+            column += [str(value) for value in values[: max(0, _ROWS - count)]]
+        count += len(next(iter(chunk.values()), []))
     numeric = [name not in _NAMES and _are_numbers(column) for name, column in zip(names, columns, strict=True)]
     rows = []
-    for at in range(min(count, _ROWS)):
+    for at in range(len(columns[0]) if columns else 0):
         texts = [column[at] for column in columns]
         anchor = next((logos[text].anchor for text in texts if text in logos), "")
         rows.append(tuple(_cell(*pair, "" if i else anchor) for i, pair in enumerate(zip(texts, numeric, strict=True))))
@@ -103,7 +105,8 @@ def _explorer(path: Path, what: str, logos: dict[str, Picture]) -> tuple[Explore
 
 def _cell(text: str, number: bool, anchor: str) -> Cell:
     if not number:
-        return Cell("" if text == "." else text, anchor=anchor)
+        shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+        return Cell("" if text == "." else shown, anchor=anchor)
     value = _number(text)
     if math.isnan(value):
         return Cell("–")

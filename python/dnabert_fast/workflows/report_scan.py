@@ -7,6 +7,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,6 +16,7 @@ import numpy as np
 from ..errors import FormatError
 from ..io import TRACKS, ends_with
 from ..io.predictions import read_scored_bed
+from ..io.rows import open_lines
 from ..report.calls import calls_picture
 from ..report.charts import histogram_chart
 from ..report.explore import Cell, Column, Explorer
@@ -26,7 +28,7 @@ from .report_inputs import table_chunks
 from .report_parts import Page, Run, figures, model_card, run_table
 from .reports import number
 
-__all__ = ["Calls", "calls_blocks", "read_calls", "scan_page"]
+__all__ = ["Calls", "best_calls", "calls_blocks", "read_calls", "scan_page"]
 
 _BINS = 50
 _TOP = 500
@@ -62,6 +64,30 @@ def read_calls(path: str | Path) -> Calls:
     if rows and all(len(row) == 7 for row in rows):  # more columns are another's, who has other things there
         score = np.array([_value(row[6], f"{path}:{at}") for row, at in zip(rows, bed.line.tolist(), strict=True)])
     return Calls([bed.contigs[i] for i in bed.contig], bed.start, bed.end, score)
+
+
+def best_calls(path: str | Path, top: int = _TOP) -> tuple[Calls, int]:
+    """The regions of the `top` highest values of a BED file of seven columns, highest first, and how many it has.
+
+    Holds no others. Raises FormatError, naming the line, for what is no such file.
+    """
+    count = 0
+
+    def regions() -> Iterator[tuple[float, int, bytes, int, int]]:
+        nonlocal count
+        with open_lines(path) as lines:
+            for number, line in lines:
+                fields = line.rstrip(b"\r\n").split(b"\t")
+                if len(fields) != 7 or not all(field.isdigit() and len(field) < 19 for field in fields[1:3]):
+                    raise FormatError(f"{path}:{number}: no region of seven columns; give what screen wrote")
+                count += 1
+                value = _value(fields[6].decode("utf-8", "replace"), f"{path}:{number}")
+                yield value, -number, fields[0], int(fields[1]), int(fields[2])
+
+    best = nlargest(top, regions())
+    start, end = (np.array([row[column] for row in best], np.int64) for column in (3, 4))
+    names = [row[2].decode("utf-8", "replace") for row in best]
+    return Calls(names, start, end, np.array([row[0] for row in best], np.float64)), count
 
 
 def _value(text: str, where: str) -> float:
@@ -107,9 +133,17 @@ def scan_page(run: Run) -> Page:
 
 
 def calls_blocks(
-    called: Calls, stretch: View | None = None, title: str = "Called regions", noun: str = "called regions"
+    called: Calls,
+    stretch: View | None = None,
+    title: str = "Called regions",
+    noun: str = "called regions",
+    count: int | None = None,
 ) -> list[Block]:
-    """A table of regions, the highest first, and close views of the first, where `stretch` gives their scores."""
+    """A table of regions, the highest first, and close views of the first, where `stretch` gives their scores.
+
+    `count` is how many there are, where `called` are the highest alone.
+    """
+    count = len(called) if count is None else count
     if not len(called):
         return [Heading(title), Text(f"There are no {noun}.")]
     order = np.argsort(-called.score, kind="stable")[:_TOP]
@@ -130,7 +164,7 @@ def calls_blocks(
         cells = [Cell(name, anchor=anchor), Cell(called.contig[row])]
         cells += [Cell(f"{value:,}", value) for value in (start, end, end - start)]
         rows.append((*cells, Cell(number(score, 3), score)))
-    of = f"The {len(rows):,} highest of {len(called):,}" if len(rows) < len(called) else f"All {len(rows):,}"
+    of = f"The {len(rows):,} highest of {count:,}" if len(rows) < count else f"All {len(rows):,}"
     links = " Links lead to close views." if drawn else ""
     blocks: list[Block] = [Heading(title)]
     blocks.append(Explorer(columns, tuple(rows), noun, f"{of} {noun}, by score.{links}"))
