@@ -27,6 +27,22 @@ def test_scores_and_offsets(tmp_path: Path) -> None:
     assert (found.dtype, found.tolist()) == (np.float32, list(range(8)))
 
 
+@pytest.mark.parametrize(
+    ("scores", "offsets", "why"),
+    [
+        (np.zeros(3, np.float32), [0, 2, 5], "do not fit the 2 given"),
+        (np.zeros(5, np.float32), [1, 3, 6], "do not fit the 2 given"),
+        (np.zeros(5, np.float32), 3, "do not fit the 2 given"),
+        (np.array(["a"] * 5), [0, 2, 5], "are no numbers"),
+        (np.zeros(5, np.float32), ["0", "2", "5"], "are no numbers"),
+    ],
+)
+def test_arrays_of_something_else(tmp_path: Path, scores: object, offsets: object, why: str) -> None:
+    np.savez(tmp_path / "x.npz", scores=scores, offsets=offsets)
+    with pytest.raises(FormatError, match=why):
+        read_scores(tmp_path / "x.npz", np.array([2, 3]))
+
+
 def test_what_does_not_fit(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
     for table in (np.zeros((2, 3)), np.zeros((3, 2)), np.zeros(8), np.zeros((3, 3), np.int64)):

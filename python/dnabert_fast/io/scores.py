@@ -32,9 +32,12 @@ def read_scores(path: str | Path, lengths: I64) -> F32:
         raise FormatError(f"{path}: cannot be read: {wrong.strerror or 'not an array'}") from None
     except (ValueError, EOFError, zipfile.BadZipFile):
         raise FormatError(f"{path}: not an array of NumPy; give .npy or .npz as `attention` writes it") from None
-    if scores.ndim != 1 or offsets.shape != (len(lengths) + 1,) or (np.diff(offsets) != lengths).any():
+    if offsets.dtype.kind not in "iu" or scores.dtype.kind != "f":
+        raise FormatError(f"{path}: scores and offsets are no numbers; give what `attention -o FILE.npz` writes")
+    ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    if scores.shape != (ends[-1],) or not np.array_equal(offsets, ends):
         raise FormatError(
-            f"{path}: scores of {max(0, len(offsets) - 1):,} sequences do not fit the {len(lengths):,} given; make "
+            f"{path}: scores of {max(0, offsets.size - 1):,} sequences do not fit the {len(lengths):,} given; make "
             "them of the same file"
         )
     return np.asarray(scores, np.float32)
