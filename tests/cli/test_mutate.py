@@ -39,3 +39,11 @@ def test_bad_input_ends_with_one_line(
         assert err.startswith("error: ")
         assert why in err
     assert os.listdir(out) == []
+
+
+def test_another_run_in_the_folder_leaves_nothing_of_the_first(cli: Cli, genome: Path, model: Path, out: Path) -> None:
+    given = ("mutate", genome, "-m", model, "-o", out / "o")
+    assert cli(*given, "--region", "c:1-20", "--deletions", 2, "--picture")[0] == 0
+    (out / "o" / "notes.txt").write_text("the user's own")
+    assert cli(*given, "--region", "d:5-24")[0] == 0
+    assert sorted(os.listdir(out / "o")) == ["bases.tsv", "notes.txt", "scores.tsv"]

@@ -131,15 +131,17 @@ def long_vcf(tmp_path: Path, data: Path) -> Path:
     return path
 
 
-def stopped(run: subprocess.Popen[bytes], out: Path, begun: Callable[[], bool]) -> tuple[int, bytes]:
-    """Interrupt a command once it has begun to write."""
+def stopped(
+    run: subprocess.Popen[bytes], out: Path, begun: Callable[[], bool], by: signal.Signals = signal.SIGINT
+) -> tuple[int, bytes]:
+    """Stop a command once it has begun to write."""
     limit = time.monotonic() + 90
     while not begun():
         assert run.poll() is None, run.stderr.read() if run.stderr else b""
         assert time.monotonic() < limit
         time.sleep(0.02)
     time.sleep(0.3)  # past the moment between making a file and knowing that it must be removed
-    run.send_signal(signal.SIGINT)
+    run.send_signal(by)
     run.wait(timeout=30)  # before standard input is closed, which would end the job in another way
     _, err = run.communicate(timeout=30)
     return run.returncode, err
@@ -169,12 +171,19 @@ def start(model: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
             run.communicate()
 
 
-@pytest.mark.parametrize("name", ["o.bcf", "o.parquet"])
-def test_ctrl_c_leaves_nothing(
-    start: Callable[..., subprocess.Popen[bytes]], long_vcf: Path, grch38: Path, out: Path, name: str
+@pytest.mark.parametrize(
+    ("name", "by"), [("o.bcf", signal.SIGINT), ("o.parquet", signal.SIGINT), ("o.vcf.gz", signal.SIGTERM)]
+)
+def test_ctrl_c_and_a_scheduler_s_end_leave_nothing(
+    start: Callable[..., subprocess.Popen[bytes]],
+    long_vcf: Path,
+    grch38: Path,
+    out: Path,
+    name: str,
+    by: signal.Signals,
 ) -> None:
     run = start("variants", long_vcf, grch38, "-o", out / name, "--window", 200, "--summary", out / "facts.json")
-    code, err = stopped(run, out, lambda: any(path.stat().st_size for path in out.iterdir()))
+    code, err = stopped(run, out, lambda: any(path.stat().st_size for path in out.iterdir()), by)
     assert (code, err) == (130, STOPPED)
     assert os.listdir(out) == []
 

@@ -22,3 +22,12 @@ def test_writing_into_the_present_folder(make: Make, tmp_path: Path, monkeypatch
     assert read_network(".").config.labels == ("no", "yes")
     assert all(Path(name).read_text() == name for name in kept)
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")], "nothing is left beside them"
+
+
+def test_others_may_read_what_they_may_read_of_any_file(make: Make, tmp_path: Path) -> None:
+    write_network(make("sequence", ("no", "yes")), tmp_path / "model")
+    (tmp_path / "any").touch()
+    usual = (tmp_path / "any").stat().st_mode
+    assert {path.name: path.stat().st_mode for path in (tmp_path / "model").iterdir()} == dict.fromkeys(
+        (path.name for path in (tmp_path / "model").iterdir()), usual
+    )

@@ -160,6 +160,9 @@ def test_a_class_by_its_name(make_model: MakeModel, tmp_path: Path) -> None:
     options = {"model": model, "quantile": 0.5, "cutoff": 1.0, "logos": False, "output": tmp_path / "out"}
     assert motifs(table, **options, class_name="acceptor")["positives"] == 40
     assert motifs(table, **options, class_name="donor")["positives"] == 1
+    named = motifs(table, **options, class_name="acceptor", scores="mutagenesis")
+    numbered = motifs(table, **options, class_name="2", scores="mutagenesis")
+    assert {**named, "seconds": 0} == {**numbered, "seconds": 0}
     with pytest.raises(DnabertError, match="3 classes; say with --class"):
         motifs(table, **options)
     with pytest.raises(DnabertError, match="--class exon: the classes are none, donor, acceptor"):

@@ -195,6 +195,8 @@ def test_regions_must_lie_in_the_genome_and_hold_a_kmer(run: Run, tmp_path: Path
         bed.write_text(text)
         with pytest.raises(FormatError, match=message):
             run(["c 6 G A"], windows=bed, window=None)
+    with pytest.raises(DnabertError, match="--window 9 is that of centred windows"):
+        run(["c 6 G A"], windows=bed, window=9)
     assert not (tmp_path / "out.vcf").exists()
 
 

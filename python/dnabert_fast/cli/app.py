@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -66,7 +68,11 @@ def options(
 
 
 def run() -> None:
-    """Run the command line: errors of users are one line on stderr and exit code 1; Ctrl-C exits with 130."""
+    """Run the command line: errors of users are one line on stderr and exit code 1; Ctrl-C exits with 130.
+
+    SIGTERM, which schedulers send, is taken as Ctrl-C, so that nothing half-written stays behind.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         app()
     except DnabertError as error:
@@ -86,6 +92,10 @@ def run() -> None:
         _fail("out of memory; use a smaller --window, or a machine with more")
     except OSError as error:
         _fail(f"{error.filename or 'input or output'}: {error.strerror or error}")
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _stopped() -> None:

@@ -19,7 +19,7 @@ from .config import NetworkConfig, config_from_json, config_to_json
 from .keys import find_head, fuse, normalise, split
 from .network import Network
 from .vocabulary import check_vocabulary, tokenizer_json, vocabulary_text
-from .weights import PICKLE, SAFETENSORS, find_folder, read_json, read_tensors
+from .weights import PICKLE, SAFETENSORS, find_folder, read_json, read_tensors, write_tensors
 
 __all__ = ["linear_layers", "network_hash", "read_network", "write_network"]
 
@@ -106,8 +106,6 @@ def write_network(network: Network, folder: str | Path) -> None:
     in an existing one each file replaces its former self, and all other files stay. Raises CheckpointError where the
     place cannot be written.
     """
-    import safetensors.torch
-
     target = Path(folder)
     if target.exists() and not target.is_dir():
         raise CheckpointError(f"{folder}: cannot be written: a file of that name is there")
@@ -119,7 +117,7 @@ def write_network(network: Network, folder: str | Path) -> None:
     except OSError as wrong:
         raise CheckpointError(f"{folder}: cannot be written: {wrong.strerror or wrong}") from None
     try:
-        safetensors.torch.save_file(split(network), aside / SAFETENSORS, metadata={"format": "pt"})
+        write_tensors(split(network), aside / SAFETENSORS, {"format": "pt"})
         k = network.config.k
         _write_json(aside / "config.json", config_to_json(network.config))
         (aside / "vocab.txt").write_text(vocabulary_text(k), encoding="utf-8")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from torch import Tensor
 
 from ..errors import CheckpointError, MissingExtra
 
-__all__ = ["PICKLE", "SAFETENSORS", "find_folder", "read_json", "read_tensors"]
+__all__ = ["PICKLE", "SAFETENSORS", "find_folder", "read_json", "read_tensors", "write_tensors"]
 
 SAFETENSORS, PICKLE = "model.safetensors", "pytorch_model.bin"
 
@@ -72,6 +74,16 @@ def read_tensors(folder: Path) -> tuple[dict[str, Tensor], Path]:
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise CheckpointError(f"{path}: {name} holds values that are not finite numbers (NaN or infinity)")
     return state, path
+
+
+def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write tensors as safetensors, with the rights that any new file has: the library lets nobody else read them."""
+    import safetensors.torch
+
+    safetensors.torch.save_file(dict(tensors), path, metadata=metadata)
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
 
 
 def _first_line(wrong: Exception) -> str:

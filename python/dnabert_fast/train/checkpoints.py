@@ -19,6 +19,7 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import CheckpointError
+from ..nn.weights import write_tensors
 
 __all__ = ["State", "latest", "save_state"]
 
@@ -55,7 +56,6 @@ def save_state(
     `add` writes further files into the folder that it is given. Raises CheckpointError where the checkpoint cannot be
     written (a full disk, a folder that is gone); all others are then as they were.
     """
-    import safetensors.torch
     from safetensors import SafetensorError
 
     root = Path(folder)
@@ -67,7 +67,7 @@ def save_state(
             shutil.rmtree(left, ignore_errors=True)
         aside.mkdir()
         state = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-        safetensors.torch.save_file(state, aside / _TENSORS)
+        write_tensors(state, aside / _TENSORS)
         add(aside)
         files = {path.name: _checksum(path) for path in sorted(aside.iterdir())}
         written = {"step": step, "crc32": files, "facts": dict(facts)}

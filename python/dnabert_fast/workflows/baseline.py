@@ -17,6 +17,7 @@ from ..evaluate.calibration import softmax
 from ..io.atomic import writing
 from ..io.rows import read_rows
 from ..nn.backends import choose
+from ..nn.weights import write_tensors
 from ..seq.types import F64
 from ..train.baselines import BASELINE_RATE, BaselineNetwork, OneHotLearner
 from ..train.baselines import baseline as made_baseline
@@ -169,8 +170,6 @@ def _write(
     folder: Path, network: BaselineNetwork, name: str, recipe: Recipe, classes: tuple[str, ...], data: LabelledSet
 ) -> None:
     """The weights, and what they are."""
-    import safetensors.torch
-
     about = {
         "architectures": ["OneHotBaseline"],
         "note": "a baseline over one-hot bases, to compare DNABERT with; no model of the engine",
@@ -185,7 +184,7 @@ def _write(
     }
     weights = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
     with writing(folder / "model.safetensors") as partial:
-        safetensors.torch.save_file(weights, partial, metadata={"format": "pt"})
+        write_tensors(weights, partial, {"format": "pt"})
     _write_json(folder / "config.json", about)
 
 

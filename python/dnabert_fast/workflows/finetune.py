@@ -15,6 +15,7 @@ from ..errors import DnabertError
 from ..io.atomic import writing
 from ..nn.checkpoint import write_network
 from ..nn.config import NetworkConfig
+from ..nn.weights import write_tensors
 from ..train.criterion import collapse_warning
 from ..train.finetune import starting_network
 from ..train.fitting import check_fits
@@ -112,8 +113,6 @@ def _started(network: str | None, model: str | None) -> NetworkConfig | None:
 
 def _write(swept: Swept, folder: Path, recipe: Recipe) -> None:
     """The model, and the adapters beside it; those of a former run in the folder go."""
-    import safetensors.torch
-
     write_network(swept.tuned.network, folder)
     adapter = folder / "adapter.safetensors"
     if swept.tuned.adapters is None:
@@ -122,7 +121,7 @@ def _write(swept: Swept, folder: Path, recipe: Recipe) -> None:
     alpha = 2.0 * (recipe.lora or 0) if recipe.lora_alpha is None else recipe.lora_alpha
     with writing(adapter) as partial:
         about = {"rank": str(recipe.lora), "alpha": f"{alpha:g}"}
-        safetensors.torch.save_file(swept.tuned.adapters, partial, metadata=about)
+        write_tensors(swept.tuned.adapters, partial, about)
 
 
 def _about_run(recipe: Recipe, swept: Swept) -> dict[str, Any]:

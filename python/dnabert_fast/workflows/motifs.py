@@ -200,7 +200,9 @@ def _scores(model: Model, data: _Data, way: str, class_name: str | None, progres
     rows = np.flatnonzero(data.positive)
     advance = progress(f"scoring bases by {way}", "sequences", len(rows))
     found = np.full(len(data.windows.bases), np.nan, np.float32)
-    of_two = class_name if class_name in model.labels else None
+    # A class may be given by its number; the model knows it by its name.
+    numbered = class_name is not None and class_name not in model.labels and int(class_name) < len(model.labels)
+    of_two = model.labels[int(class_name)] if numbered and class_name is not None else class_name
     found[data.windows.places(rows)] = base_scores(
         model, data.windows.take(rows), way, of_two, progress=lambda done: advance(done)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -301,13 +302,19 @@ class _Work:
 
 @contextmanager
 def _made(folder: Path) -> Iterator[None]:
-    """A block in which the folder exists; one that fails takes a folder that it was made for, if empty, away again."""
+    """A block in which the folder exists, without results of an earlier run.
+
+    One that fails takes a folder that it was made for, if empty, away again.
+    """
     new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DnabertError(f"{folder}: the folder cannot be made: {error.strerror}") from None
     try:
+        for path in folder.iterdir():  # what an earlier run left would pass for this one's
+            if path.name in _FILES or re.fullmatch(r"map\..+\.(png|svg)", path.name):
+                path.unlink()
         yield
     except BaseException:
         if new:

@@ -88,6 +88,8 @@ def variants(
     centred = str(windows) == "centred"
     if not centred and not Path(windows).exists():
         raise DnabertError(f"--windows {windows}: no such file; give a BED file or 'centred'")
+    if not centred and window is not None:
+        raise DnabertError(f"--window {window} is that of centred windows; leave it or --windows out")
     length = window_length(window, block.window if block else None, loaded.k) if centred else None
     counts = VariantSummary()
     with ExitStack() as stack:
