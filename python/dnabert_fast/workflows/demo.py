@@ -69,6 +69,7 @@ def demo(output: str | Path, *, threads: int | None = None, progress: Progress =
         output=vcf,
         windows=DATA / _PROMOTERS,
         strand="+",
+        precision="fp32",  # what it shows must not depend on what was checked before
         threads=threads,
         progress=progress,
     )
