@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import BackendUnavailable
 from ..kernels import cpu, int8, prepacked, reference
-from ..kernels.frozen import Frozen, Norm, State
+from ..kernels.frozen import Frozen, Linear, Norm, Operand, State
 
 if TYPE_CHECKING:
     from ..kernels.layout import Layout
@@ -22,7 +22,9 @@ __all__ = [
     "PRECISIONS",
     "Backend",
     "Frozen",
+    "Linear",
     "Norm",
+    "Operand",
     "Ops",
     "State",
     "available",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .backends import Frozen, Norm, State, choose
+from .backends import Frozen, Linear, Norm, Operand, State, choose
 from .packed import Layout, Packed
 from .prepared import PreparedEncoder
 
@@ -50,7 +50,7 @@ class _Probed:
     name: str
     weight: Tensor
     rounded: Tensor
-    layer: Any
+    layer: Linear
 
 
 class _Probe:
@@ -60,31 +60,31 @@ class _Probe:
         self.steps = steps
         self.squares: dict[str, tuple[float, float]] = {}
 
-    def linear(self, name: str, weight: Tensor, bias: Tensor) -> _Probed:
+    def linear(self, name: str, weight: Tensor, bias: Tensor) -> Linear:
         exact = weight.detach().float().clone()
         scale = exact.abs().amax(1, keepdim=True).clamp_min(1e-30) / 127
         self.squares[name] = 0.0, 0.0
         return _Probed(name, exact, (exact / scale).round_() * scale, self.steps.linear(name, weight, bias))
 
-    def embed(self, layout: Layout, tables: tuple[Tensor, Tensor, Tensor], norm: Norm, feeds: _Probed) -> State:
+    def embed(self, layout: Layout, tables: tuple[Tensor, Tensor, Tensor], norm: Norm, feeds: Linear) -> State:
         return self.steps.embed(layout, tables, norm, feeds.layer)
 
-    def project(self, layer: _Probed, operand: Tensor) -> Tensor:
+    def project(self, layer: Linear, operand: Operand) -> Tensor:
         self._measure(layer, operand)
         projected: Tensor = self.steps.project(layer.layer, operand)
         return projected
 
-    def attention(self, qkv: Tensor, layout: Layout, heads: int, feeds: _Probed) -> Any:
+    def attention(self, qkv: Tensor, layout: Layout, heads: int, feeds: Linear) -> Operand:
         return self.steps.attention(qkv, layout, heads, feeds.layer)
 
-    def attention_rows(self, query: Tensor, kv: Tensor, layout: Layout, heads: int, feeds: _Probed) -> Any:
+    def attention_rows(self, query: Tensor, kv: Tensor, layout: Layout, heads: int, feeds: Linear) -> Operand:
         return self.steps.attention_rows(query, kv, layout, heads, feeds.layer)
 
-    def gelu(self, layer: _Probed, operand: Tensor, feeds: _Probed) -> Any:
+    def gelu(self, layer: Linear, operand: Operand, feeds: Linear) -> Operand:
         self._measure(layer, operand)
         return self.steps.gelu(layer.layer, operand, feeds.layer)
 
-    def add_norm(self, layer: _Probed, operand: Tensor, stream: Tensor, norm: Norm, feeds: _Probed | None) -> State:
+    def add_norm(self, layer: Linear, operand: Operand, stream: Tensor, norm: Norm, feeds: Linear | None) -> State:
         self._measure(layer, operand)
         return self.steps.add_norm(layer.layer, operand, stream, norm, None if feeds is None else feeds.layer)
 
