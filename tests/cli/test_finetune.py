@@ -32,6 +32,10 @@ def test_several_runs_are_told_as_a_table(cli: Cli, table: Path, out: Path) -> N
     facts = json.loads((out / "m" / "metrics.json").read_text())
     assert len(facts["runs"]) == 3
     assert (out / "m" / "adapter.safetensors").exists()
+    code, stdout, err = cli("finetune", *given)
+    assert (code, stdout) == (1, "")
+    assert "holds a model already; choose another folder, or replace it with --overwrite" in " ".join(err.split())
+    assert cli("finetune", *given, "--lora", 2, "--overwrite", "-q") == (0, "", "")
     assert cli("predict", table, "-m", out / "m", "-o", out / "p.tsv", "-q") == (0, "", "")
     assert (out / "p.tsv").read_text().splitlines()[0] == "name\tlength\tp_0\tp_1\tpredicted"
 

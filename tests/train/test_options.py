@@ -75,7 +75,7 @@ def test_adapters_are_merged_and_kept(tmp_path: Path, files: dict[str, Path], ba
     assert facts["lora"] == 2
     answers = load(tmp_path / "out").predict(poly_runs(48, 2).windows)
     assert float(np.mean(answers.argmax(1) == poly_runs(48, 2).labels)) == pytest.approx(facts["test"]["accuracy"])
-    finetune(**files, output=tmp_path / "out", model=base, **QUICK)
+    finetune(**files, output=tmp_path / "out", model=base, **QUICK, overwrite=True)
     assert not (tmp_path / "out" / "adapter.safetensors").exists(), "adapters of a former run"
 
 
@@ -117,7 +117,7 @@ def test_rates_and_seeds_begin_at_one_start(tmp_path: Path, files: dict[str, Pat
     assert float(np.mean(answers.argmax(1) == test.labels)) == pytest.approx(facts["test"]["accuracy"])
     for run in (runs[0], runs[2]):
         alone = {**quick, "seed": run["seed"], "learning_rate": run["learning_rate"]}
-        assert finetune(**files, output=tmp_path / "alone", model=base, **alone)["dev"] == run["dev"]
+        assert finetune(**files, output=tmp_path / "alone", model=base, **alone, overwrite=True)["dev"] == run["dev"]
     logged = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
     assert {(event["seed"], event["rate"]) for event in logged} == {(run["seed"], run["learning_rate"]) for run in runs}
 
@@ -128,7 +128,7 @@ def test_a_rate_that_fails_is_passed_over(tmp_path: Path, files: dict[str, Path]
     assert "lower the learning rate" in facts["runs"][0]["error"]
     assert facts["learning_rate"] == 3e-3
     with pytest.raises(DnabertError, match="no learning rate trains: step"):
-        finetune(**files, output=tmp_path / "out", model=base, **quick, learning_rates=["1e30", "1e32"])
+        finetune(**files, output=tmp_path / "out", model=base, **quick, learning_rates=["1e30", "1e32"], overwrite=True)
 
 
 def test_a_seed_that_fails_costs_itself_alone(
@@ -146,7 +146,7 @@ def test_a_seed_that_fails_costs_itself_alone(
     assert facts["seed"] in (3, 5)
     bad = 3
     with pytest.raises(DnabertError, match=r"^the loss is nan"):
-        finetune(**files, output=tmp_path / "out", model=base, **{**QUICK, "seed": 3, "seeds": 2})
+        finetune(**files, output=tmp_path / "out", model=base, **{**QUICK, "seed": 3, "seeds": 2}, overwrite=True)
 
 
 def test_training_ends_when_patience_does(

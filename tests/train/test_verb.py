@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from dnabert_fast.errors import CheckpointError, DnabertError, FormatError
 from dnabert_fast.train.learner import NetworkLearner
 from dnabert_fast.train.loop import evaluate
 from dnabert_fast.train.sets import LabelledSet
+from dnabert_fast.workflows.baseline import train_baseline
 from dnabert_fast.workflows.finetune import finetune
 
 from .conftest import poly_runs
@@ -122,6 +124,20 @@ def test_the_model_that_training_begins_with_stays(tmp_path: Path, files: dict[s
         with pytest.raises(DnabertError, match="is an input too; choose another folder"):
             finetune(**files, output=tmp_path / "b" / ".." / "a", **{**QUICK, **start})
     assert {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()} == before
+
+
+def test_a_model_is_replaced_on_demand_alone(tmp_path: Path, files: dict[str, Path]) -> None:
+    """The model of a former run stays unless it is said to go, also where what is trained now is a baseline."""
+    out, quick = tmp_path / "a", {**QUICK, "epochs": 1}
+    finetune(**files, output=out, **quick)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    of_baseline = {name: value for name, value in quick.items() if name != "network"}
+    for train in (partial(finetune, **quick, seeds=2), partial(train_baseline, baseline="cnn", **of_baseline)):
+        with pytest.raises(DnabertError, match=r"a: holds a model already; .* replace it with --overwrite$"):
+            train(**files, output=out)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    facts = finetune(**files, output=out, **{**quick, "seed": 4}, overwrite=True)
+    assert json.loads((out / "metrics.json").read_text())["seed"] == facts["seed"] == 4
 
 
 def test_dev_and_test_may_lack_a_class(tmp_path: Path) -> None:

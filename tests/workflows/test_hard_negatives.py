@@ -81,6 +81,7 @@ def test_rounds(tmp_path: Path, genome: Path, folder: Path) -> None:
     assert all(row["called"] >= row["called_falsely"] >= row.get("added", 0) for row in told)
     assert (tmp_path / "o" / "round_2" / "model.safetensors").exists()
     again = hard_negatives(folder, genome, output=tmp_path / "p", **(asked | {"rounds": 1}))
+    assert hard_negatives(folder, genome, output=tmp_path / "p", **(asked | {"rounds": 1})) == again
     same = {"train_1.csv.gz", "round_0/model.safetensors"}
     assert all((tmp_path / "o" / name).read_bytes() == (tmp_path / "p" / name).read_bytes() for name in same)
     assert again["rounds"][0] == told[0]

@@ -275,6 +275,7 @@ Keep: TypeAlias = Annotated[str, _option(help="What --sets leaves of each run: m
 MaxTrain: TypeAlias = Annotated[
     int | None, _option(help="Train on at most so many sequences, drawn by the seed, classes in their shares.")
 ]
+OverwriteModel: TypeAlias = Annotated[bool, _option("--overwrite", help="Replace the model that the folder holds.")]
 LearningRate: TypeAlias = Annotated[float | None, _option(help="Peak learning rate.")]
 Epochs: TypeAlias = Annotated[int | None, _option(help="Passes over the training set.")]
 Batch: TypeAlias = Annotated[int | None, _option(help="Sequences a step.")]

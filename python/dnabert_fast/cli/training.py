@@ -54,6 +54,7 @@ def finetune(
     precision: o.TrainedPrecision = "auto",
     device: o.Device = "auto",
     threads: o.Threads = None,
+    overwrite: o.OverwriteModel = False,
     quiet: o.Quiet = False,
 ) -> None:
     """Train a classifier, a regression or a labeller of bases and write it as a model folder; or many on many sets."""
@@ -90,7 +91,7 @@ def finetune(
         "threads": threads,
     }
     if sets is not None:
-        alone = {"--train": train, "--dev": dev, "--test": test}
+        alone = {"--train": train, "--dev": dev, "--test": test, "--overwrite": overwrite}
         run_battery(sets, output, model or (), network or (), baseline or (), rate or (), keep, alone, flags, quiet)
         return
     if train is None or dev is None:
@@ -98,7 +99,9 @@ def finetune(
     if rate or keep != "models":
         raise DnabertError(f"--{'rate' if rate else 'keep'} belongs to --sets")
     start = one_start(model, network, baseline)
-    _train_one({"train": train, "dev": dev, "test": test, "output": output}, start, flags, quiet)
+    _train_one(
+        {"train": train, "dev": dev, "test": test, "output": output, "overwrite": overwrite}, start, flags, quiet
+    )
 
 
 def _train_one(files: Mapping[str, Any], start: Mapping[str, Any], flags: dict[str, Any], quiet: bool) -> None:

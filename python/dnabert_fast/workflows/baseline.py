@@ -28,11 +28,11 @@ from ..train.loop import train as train_loop
 from ..train.presets import Recipe
 from ..train.recipes import check_positive
 from ..train.sets import LabelledSet
-from .common import check_seed, made_folder
+from .common import check_seed
 from .labelled import Source
 from .progress import Progress, silent
 from .reports import plain
-from .training import about_set, drawn, read_sets, recipe_of, teller
+from .training import about_set, drawn, model_folder, read_sets, recipe_of, teller
 
 __all__ = ["NETWORK_ONLY", "train_baseline"]
 
@@ -58,6 +58,7 @@ def train_baseline(
     device: str = "auto",
     threads: int | None = None,
     max_train: int | None = None,
+    overwrite: bool = False,
     progress: Progress = silent,
     report: Callable[[Event], None] = lambda event: None,
     **given: Any,
@@ -68,8 +69,8 @@ def train_baseline(
     given. Writes into the folder model.safetensors, config.json (which says what the weights are: no model folder of
     the engine), metrics.json (also returned), log.jsonl and, with a test set, predictions.tsv, which `evaluate
     --predictions` reads: `name` and `score`, the probability of class 1 or the value, or p_CLASS of more classes.
-    Raises DnabertError for settings of DNABERT's network, pairs and labels of bases, FormatError for a set that cannot
-    be used.
+    Raises DnabertError for settings of DNABERT's network, pairs and labels of bases and, unless `overwrite`, for a
+    folder that holds a model, FormatError for a set that cannot be used.
     """
     began = time.monotonic()
     for name in NETWORK_ONLY:
@@ -86,7 +87,7 @@ def train_baseline(
     classes = _classes(sets, recipe)
     whole = len(sets["train"])
     sets["train"] = drawn(sets["train"], max_train, seed)
-    folder = made_folder(output)
+    folder = model_folder(output, overwrite=overwrite)
     network = made_baseline(baseline, len(classes), seed, choose("auto", device).device)
     learner = OneHotLearner(network)
     advance = progress("training", "sequences", len(sets["train"]) * recipe.epochs)

@@ -23,11 +23,11 @@ from ..train.loop import Event
 from ..train.presets import Recipe
 from ..train.recipes import check_positive
 from ..train.sweep import Swept, spread, sweep
-from .common import check_seed, made_folder
+from .common import check_seed
 from .labelled import Source
 from .progress import Progress, silent
 from .reports import plain
-from .training import about_set, drawn, network_of, numbers, read_sets, recipe_of, teller
+from .training import about_set, drawn, model_folder, network_of, numbers, read_sets, recipe_of, teller
 
 __all__ = ["finetune"]
 
@@ -53,6 +53,7 @@ def finetune(
     precision: str = "auto",
     threads: int | None = None,
     max_train: int | None = None,
+    overwrite: bool = False,
     progress: Progress = silent,
     report: Callable[[Event], None] = lambda event: None,
     **given: Any,
@@ -67,7 +68,8 @@ def finetune(
     drawn by the seed (see `train.subsample`). The folder gets, beside the model that was best on `dev`,
     metrics.json (dev and test metrics, runs, data, recipe; also returned), log.jsonl, one JSON object for each step
     and evaluation, written as they come, and with LoRA adapter.safetensors. `report` is given each event. Raises
-    FormatError for a set that cannot be used, naming its line, and DnabertError for settings that do not fit.
+    FormatError for a set that cannot be used, naming its line, DnabertError for settings that do not fit and, unless
+    `overwrite`, for a folder that holds a model.
     """
     began = time.monotonic()
     rates = _rates(learning_rate, learning_rates)
@@ -83,7 +85,7 @@ def finetune(
     for name in sets.keys() - {"train"}:
         check_fits(sets["train"], sets[name], base.config.k, name)
     sets["train"] = drawn(sets["train"], max_train, seed)
-    folder = made_folder(output, [model, network])
+    folder = model_folder(output, [model, network], overwrite=overwrite)
     runs = len(rates) + seeds - 1
     advance = progress("training", "sequences", len(sets["train"]) * recipe.epochs * runs)
     with open(folder / "log.jsonl", "w", encoding="utf-8", buffering=1) as log:

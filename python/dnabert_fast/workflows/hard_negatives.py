@@ -99,6 +99,7 @@ def hard_negatives(
                 seed=seed,
                 device=device,
                 threads=threads,
+                overwrite=True,
                 progress=progress,
             )
             calls, summary = _calls(here, opened, where, card, window, stride, threshold, device, threads, progress)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,16 +16,18 @@ from ..errors import DnabertError
 from ..nn.checkpoint import read_network
 from ..nn.config import PRESETS as NETWORKS
 from ..nn.config import NetworkConfig
+from ..nn.weights import PICKLE, SAFETENSORS
 from ..train.loop import Event
 from ..train.presets import PRESETS, Recipe
 from ..train.recipes import check_positive
 from ..train.sets import NO_LABEL, LabelledSet, shared
 from ..train.subsample import subsample
+from .common import made_folder
 from .labelled import Source, read_set
 from .progress import Advance
 from .reports import plain
 
-__all__ = ["about_set", "drawn", "network_of", "numbers", "read_sets", "recipe_of", "teller"]
+__all__ = ["about_set", "drawn", "model_folder", "network_of", "numbers", "read_sets", "recipe_of", "teller"]
 
 _TASK_OF = {"classes": "classes", "values": "regression", "tokens": "tokens"}
 _POSITIVE = ("epochs", "batch", "window", "evaluations", "patience", "lora", "lora_alpha")
@@ -107,6 +110,19 @@ def drawn(data: LabelledSet, most: int | None, seed: int) -> LabelledSet:
         if len(lost):
             raise DnabertError(f"--max-train {most} leaves class {lost[0]} without a sequence; take more")
     return part
+
+
+def model_folder(output: str | Path, inputs: Sequence[str | Path | None] = (), *, overwrite: bool) -> Path:
+    """The folder of a model that is to be trained, made now (see `common.made_folder`).
+
+    Raises DnabertError where it holds a model already, whose files the new one's would replace, unless `overwrite`.
+    """
+    place = os.path.realpath(output)
+    given = {os.path.realpath(path) for path in inputs if path is not None}
+    held = any(os.path.exists(os.path.join(place, name)) for name in (SAFETENSORS, PICKLE))
+    if held and place not in given and not overwrite:
+        raise DnabertError(f"-o {output}: holds a model already; choose another folder, or replace it with --overwrite")
+    return made_folder(output, inputs)
 
 
 def teller(log: TextIO, advance: Advance, report: Callable[[Event], None]) -> Callable[[Event], None]:
