@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dnabert_fast import Genome, Model
-from dnabert_fast.analysis.variants import ScoredUnit, VariantOptions, VariantSummary, score_variants
+from dnabert_fast.analysis.variants import ChangeScorer, ScoredUnit, VariantOptions, VariantSummary, score_variants
 from dnabert_fast.errors import FormatError
 from dnabert_fast.io.vcf import VcfSource
 from dnabert_fast.seq.aliases import AliasTable, resolve
@@ -22,12 +22,13 @@ def scored(
     found: list[ScoredUnit] = []
     summary = VariantSummary()
     score_variants(
-        model,
+        [ChangeScorer(model, model.readout())],
+        model.run,
         genome,
         units,
         lambda names: resolve(names, genome, AliasTable()),
         found.append,
-        VariantOptions(model.readout(), 24, **options),
+        VariantOptions(24, **options),
         summary,
         readers=readers,
     )
@@ -83,12 +84,13 @@ def test_a_broken_record_stops_all(model: Model, genome: Genome, data: Path, tmp
 def test_progress_counts_records(model: Model, genome: Genome, data: Path) -> None:
     done: list[int] = []
     score_variants(
-        model,
+        [ChangeScorer(model, model.readout())],
+        model.run,
         genome,
         VcfSource(data / "vcf" / "hg002.vcf.gz", 150),
         lambda names: resolve(names, genome, AliasTable()),
         lambda unit: None,
-        VariantOptions(model.readout(), 24),
+        VariantOptions(24),
         VariantSummary(),
         progress=done.append,
     )

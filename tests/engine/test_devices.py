@@ -20,7 +20,7 @@ from torch import Tensor
 
 from dnabert_fast import Genome, Model, Windows, load
 from dnabert_fast.analysis.scan import ScanSummary, ScanUnit, plan_scan, scan
-from dnabert_fast.analysis.variants import ScoredUnit, VariantOptions, VariantSummary, score_variants
+from dnabert_fast.analysis.variants import ChangeScorer, ScoredUnit, VariantOptions, VariantSummary, score_variants
 from dnabert_fast.engine.runner import Runner
 from dnabert_fast.io.vcf import VcfSource
 from dnabert_fast.nn.backends import triton_backend
@@ -200,12 +200,13 @@ def variant_scores(model: Model, genome: Path, vcf: Path) -> dict[str, np.ndarra
     units: list[ScoredUnit] = []
     with Genome.open(genome) as opened:
         score_variants(
-            model,
+            [ChangeScorer(model, model.readout())],
+            model.run,
             opened,
             islice(VcfSource(vcf, 100), 3),
             lambda names: ([opened.names.index(name) for name in names], {}),
             units.append,
-            VariantOptions(model.readout(), 99),
+            VariantOptions(99),
             VariantSummary(),
         )
     return {name: np.concatenate([unit.fields[name] for unit in units]) for name in units[0].fields}

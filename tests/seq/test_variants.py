@@ -26,6 +26,7 @@ from dnabert_fast.seq.variants import (
     check_reference,
     normalized,
     place,
+    tiles,
 )
 
 ONE = (b"ACACACACGTTTTTTTGACGACGACGTATATATCCGGaacgtgcaTTTTACGATCGGGATTACAGATTACAGATTACACCCCCCCAGT" * 3)[:230]
@@ -377,3 +378,44 @@ def test_parts_are_placed_as_the_whole(genome: Genome, found: list[Row], window:
         assert (len(alone.rows) == 1) == (i in expected)
         if i in expected:
             assert (alone.reference[0], alone.alternative[0]) == expected[i]
+
+
+@given(
+    st.integers(1, 40).flatmap(
+        lambda window: st.tuples(
+            st.just(window), st.lists(st.tuples(st.integers(0, 120), st.integers(1, 120)), min_size=1, max_size=20)
+        )
+    )
+)
+def test_tiles_are_few_and_hold_their_positions_in_the_middle(drawn: tuple[int, list[tuple[int, int]]]) -> None:
+    """Against the rule in words: the nearest middle among the windows of the grid, moved inside the contig."""
+    window, rows = drawn
+    rows = [(position % length, length) for position, length in rows]
+    position, length = (np.array(column, np.int64) for column in zip(*rows, strict=True))
+    stride = max(1, window // 2)
+    for (at, long), start in zip(rows, tiles(position, length, window).tolist(), strict=True):
+        grid = range(-stride * 2, long + 2 * stride, stride)
+        nearest = min(abs(at - (first + window // 2)) for first in grid)
+        last = max(0, long - window)
+        assert start in (0, last) or start % stride == 0
+        assert 0 <= start <= last
+        if long >= window:
+            assert start <= at < start + window
+            if start not in (0, last):
+                assert abs(at - (start + window // 2)) == nearest
+
+
+def test_tiled_windows_change_nothing_but_where_the_window_lies(genome: Genome) -> None:
+    rows: list[Row] = [(0, at, ONE[at : at + 1], b"A" if ONE[at : at + 1] not in b"Aa" else b"C") for at in range(230)]
+    alleles = check_reference(alleles_of(rows), genome)
+    change = changes(alleles)
+    found, placed = place(alleles, change, genome, 20, None, tiled=True)
+    assert len(placed.rows) == 230
+    assert not found.flags.any()
+    assert len(set(placed.start.tolist())) == 22
+    for row, start in zip(placed.rows.tolist(), placed.start.tolist(), strict=True):
+        at = row - start
+        window = ONE[start : start + 20]
+        assert placed.reference.bases[20 * row : 20 * row + 20].tobytes() == window
+        changed = window[:at] + rows[row][3] + window[at + 1 :]
+        assert placed.alternative.bases[20 * row : 20 * row + 20].tobytes() == changed

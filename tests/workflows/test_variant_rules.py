@@ -195,7 +195,7 @@ def test_regions_must_lie_in_the_genome_and_hold_a_kmer(run: Run, tmp_path: Path
         bed.write_text(text)
         with pytest.raises(FormatError, match=message):
             run(["c 6 G A"], windows=bed, window=None)
-    with pytest.raises(DnabertError, match="--window 9 is that of centred windows"):
+    with pytest.raises(DnabertError, match="--window 9 is that of centred and tiled windows"):
         run(["c 6 G A"], windows=bed, window=9)
     assert not (tmp_path / "out.vcf").exists()
 
@@ -246,3 +246,18 @@ def test_the_same_run_gives_the_same_bytes(
         variants(data / "vcf" / "hg002.vcf.gz", grch38, model=model, output=tmp_path / name, window=20, strand="both")
         results.append((tmp_path / name).read_bytes())
     assert results[0] == results[1]
+
+
+def test_tiles_share_reference_windows(run: Run) -> None:
+    """Seven neighbours: seven windows of REF centred on them, or three of the grid (8 bases at every 4)."""
+    records = [
+        f"c {at + 1} {GENOME[at : at + 1].decode()} {'A' if GENOME[at : at + 1] != b'A' else 'C'}"
+        for at in range(4, 11)
+    ]
+    centred, tiled = run(records), run(records, windows="tiled")
+    assert centred["scored"] == tiled["scored"] == 7
+    assert centred["pieces_encoded"] == 14
+    assert tiled["pieces_encoded"] == 10
+    assert tiled["windows"] == "tiled"
+    same = run([records[0]], windows="tiled")["found"][0]
+    assert tiled["found"][0] == same

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..engine.meter import Meter, in_turn
-from ..engine.model import Model
+from ..engine.model import Model, Run
 from ..engine.predict import Prepared
 from ..engine.scores import Readout, log_odds_ratio, weighted_difference
 from ..errors import ReferenceMismatch
@@ -30,28 +31,109 @@ from ..seq.variants import (
 )
 from ..seq.vcf_text import Records, allele_table
 
-__all__ = ["UNIT_RECORDS", "ScoredUnit", "VariantOptions", "VariantSummary", "alleles_of", "score_variants"]
+__all__ = [
+    "UNIT_RECORDS",
+    "Asked",
+    "ChangeScorer",
+    "ScoredUnit",
+    "Scorer",
+    "VariantOptions",
+    "VariantSummary",
+    "alleles_of",
+    "score_variants",
+]
 
 UNIT_RECORDS = 4096
 
 
 @dataclass(frozen=True)
 class VariantOptions:
-    """How alleles are placed and read; the flags of the verb of the same names."""
+    """How alleles are placed; the flags of the verb of the same names.
 
-    readout: Readout
+    `window` bases centred on each allele, or with `tiled` one of a grid that neighbours share, or the `regions`.
+    """
+
     window: int | None
     regions: Regions | None = None
     normalize: bool = False
     ref_mismatch: str = "skip"
+    tiled: bool = False
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a scorer asks a model of the alleles of a unit; `rest` is its own business."""
+
+    prepared: list[Prepared]
+    rest: Any = None
+
+
+class Scorer(Protocol):
+    """One way to score alleles in their windows. Its fields are called `name` + each key of `meanings`."""
+
+    @property
+    def name(self) -> str:
+        """What stands before the names of the fields, such as "A_" where there are several; may be empty."""
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        """What each field says, in a sentence, in the order of the output."""
+
+    def prepare(self, placed: Placed) -> Asked:
+        """Tokens of the unit's windows; the work of a reader thread. `placed` has one allele at least."""
+
+    def begin(self, asked: Asked, tick: Callable[[float], None]) -> Callable[[], dict[str, F64]]:
+        """Ask the device; what is returned waits for the fields, float64 [n] each, by the keys of `meanings`."""
+
+
+@dataclass(frozen=True)
+class ChangeScorer:
+    """See `Scorer`. How a model's answer changes from the window with REF to the one with ALT (Ji et al. 2021)."""
+
+    model: Model
+    readout: Readout
+    name: str = ""
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        """See `Scorer`."""
+        regression = self.readout.regression
+        value = "Value" if regression else f"Probability of class {self.readout.label}"
+        said = {
+            "REF": f"{value} of the reference window",
+            "ALT": f"{value} of the window with the ALT allele",
+            "DIFF": "(ALT - REF) * max(REF, ALT), the difference score of Ji et al. 2021",
+        }
+        if regression:
+            return said | {"DIFF": "ALT - REF"}
+        meaning = "log2 odds(REF) - log2 odds(ALT); positive where the ALT allele lowers the probability"
+        return said | {"LOGOR": meaning}
+
+    def prepare(self, placed: Placed) -> Asked:
+        """See `Scorer`."""
+        both = Windows.concatenate([placed.reference, placed.alternative])
+        return Asked(self.model.prepare(both, np.concatenate([placed.reverse, placed.reverse])))
+
+    def begin(self, asked: Asked, tick: Callable[[float], None]) -> Callable[[], dict[str, F64]]:
+        """See `Scorer`."""
+        logits = self.model.begin(asked.prepared, tick)
+        return lambda: self.fields(logits())
+
+    def fields(self, logits: F32) -> dict[str, F64]:
+        """The fields of logits [2 n, C]: those of n reference windows, then of their alternatives."""
+        readout = self.readout
+        ref, alt = np.split(readout.score(logits), 2)
+        values = {"REF": readout.value(ref), "ALT": readout.value(alt)}
+        if readout.regression:
+            return values | {"DIFF": alt - ref}
+        return values | {"DIFF": weighted_difference(ref, alt), "LOGOR": log_odds_ratio(ref, alt)}
 
 
 @dataclass(frozen=True)
 class ScoredUnit:
     """The records of a unit, their alleles and the scores, float32 [a] each, NaN where an allele has none.
 
-    `fields` by the last part of their names: REF and ALT, probability (or value) of the two windows; DIFF and, but for
-    a regression, LOGOR, the paper's scores of the change.
+    `fields` by their names (see `Scorer`).
     """
 
     records: Records
@@ -86,12 +168,13 @@ class _Work:
     records: Records
     alleles: Alleles
     placed: Placed
-    prepared: list[Prepared]
+    asked: list[Asked]
     aliased: Counter[str]
 
 
 def score_variants(
-    model: Model,
+    scorers: Sequence[Scorer],
+    run: Run,
     genome: Genome,
     units: Iterable[Records],
     contig_of: Callable[[list[str]], tuple[list[int], dict[str, str]]],
@@ -102,10 +185,11 @@ def score_variants(
     readers: int | None = None,
     progress: Callable[[int], None] = lambda records: None,
 ) -> VariantSummary:
-    """Score every ALT of every record and hand each unit to `write`, in order.
+    """Score every ALT of every record with every scorer and hand each unit to `write`, in order.
 
-    `contig_of` maps names of CHROM to rows of `Genome.names` (-1: none) and tells which were aliased. The reference
-    window of a record, and of every BED window, is encoded once a unit; an ALT equal to REF scores exactly 0.
+    `run` is the pipeline of the scorers' models (`Model.run`, `run_together`). `contig_of` maps names of CHROM to rows
+    of `Genome.names` (-1: none) and tells which were aliased. Windows are read once for all scorers; the reference
+    window of a record, and of every BED window or tile, is encoded once a unit; an ALT equal to REF scores exactly 0.
     `readers` None: as many threads as the device needs. Raises ReferenceMismatch at the first REF that differs from the
     genome if `options.ref_mismatch` is "error".
     """
@@ -116,36 +200,39 @@ def score_variants(
         alleles = check_reference(alleles, genome, tolerate=options.ref_mismatch == "warn")
         _mind_mismatches(records, alleles, options.ref_mismatch)
         change = normalized(alleles, genome) if options.normalize else changes(alleles)
-        alleles, placed = place(alleles, change, genome, options.window, options.regions)
-        both = Windows.concatenate([placed.reference, placed.alternative])
-        backward = np.concatenate([placed.reverse, placed.reverse])
-        return _Work(records, alleles, placed, model.prepare(both, backward) if len(both) else [], aliased)
+        alleles, placed = place(alleles, change, genome, options.window, options.regions, tiled=options.tiled)
+        asked = [scorer.prepare(placed) for scorer in scorers] if len(placed.rows) else []
+        return _Work(records, alleles, placed, asked, aliased)
 
     def compute(work: _Work) -> Callable[[], ScoredUnit]:
         _count(work, summary)
         meter = Meter(len(work.records), progress)
-        logits = model.begin(work.prepared, meter.tick) if len(work.placed.rows) else None
+
+        def tick(share: float) -> None:
+            meter.tick(share / len(scorers))
+
+        answers = [scorer.begin(asked, tick) for scorer, asked in zip(scorers, work.asked, strict=False)]
 
         def finish() -> ScoredUnit:
-            score = np.empty(0) if logits is None else options.readout.score(logits())
+            found = [answer() for answer in answers]
             meter.close()
-            return scored(work, score)
+            return _scored(work, scorers, found)
 
         return finish
 
-    def scored(work: _Work, score: F64) -> ScoredUnit:
-        readout, n = options.readout, len(work.placed.rows)
-        ref, alt = score[:n], score[n:]
-        table = _Table(len(work.alleles), work.placed.rows)
-        values = {"REF": readout.value(ref), "ALT": readout.value(alt)}
-        if readout.regression:
-            values["DIFF"] = alt - ref
-        else:
-            values |= {"DIFF": weighted_difference(ref, alt), "LOGOR": log_odds_ratio(ref, alt)}
-        return ScoredUnit(work.records, work.alleles, {name: table.fill(column) for name, column in values.items()})
-
-    model.run(units, read, compute, write, readers)
+    run(units, read, compute, write, readers)
     return summary
+
+
+def _scored(work: _Work, scorers: Sequence[Scorer], found: list[dict[str, F64]]) -> ScoredUnit:
+    """The unit with its fields; `found` is empty where no allele has a window."""
+    table = _Table(len(work.alleles), work.placed.rows)
+    nothing = np.empty(0)
+    fields: dict[str, F32] = {}
+    for number, scorer in enumerate(scorers):
+        values = found[number] if found else {}
+        fields |= {scorer.name + key: table.fill(values.get(key, nothing)) for key in scorer.meanings}
+    return ScoredUnit(work.records, work.alleles, fields)
 
 
 @dataclass(frozen=True)
@@ -198,5 +285,6 @@ def _count(work: _Work, summary: VariantSummary) -> None:
         if len(rows):
             summary.reasons[name] += len(rows)
             summary.reason_records[name] += len(np.unique(work.alleles.record[rows]))
-    summary.pieces += sum(len(side.batch.owner) for side in work.prepared)
-    summary.pieces_encoded += sum(len(side.distinct.first) for side in work.prepared)
+    sides = [side for asked in work.asked for side in asked.prepared]
+    summary.pieces += sum(len(side.batch.owner) for side in sides)
+    summary.pieces_encoded += sum(len(side.distinct.first) for side in sides)

@@ -42,7 +42,9 @@ Threads: TypeAlias = Annotated[int | None, _option(help="CPU threads; default: a
 
 # Windows
 Window: TypeAlias = Annotated[int | None, _option(help="Bases of a window; default: what the model was trained on.")]
-Windows: TypeAlias = Annotated[str, _option(help="'centred', or a BED file whose regions are the windows.")]
+Windows: TypeAlias = Annotated[
+    str, _option(help="'centred', 'tiled' (neighbours share windows), or a BED file whose regions are the windows.")
+]
 Stride: TypeAlias = Annotated[int, _option(help="Bases between the starts of windows.", min=1)]
 Regions: TypeAlias = Annotated[Path | None, _file("Scan these regions only.", "BED")]
 MaxN: TypeAlias = Annotated[

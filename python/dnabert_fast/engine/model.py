@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from ..nn.config import WindowBlock
     from ..nn.network import Network
 
-__all__ = ["STRANDS", "UNIT_SEQUENCES", "Model", "Sequences", "load"]
+__all__ = ["STRANDS", "UNIT_SEQUENCES", "Model", "Run", "Sequences", "load", "run_together"]
 
 STRANDS = ("+", "-", "both")
 
@@ -203,17 +203,8 @@ class Model:
         write: Callable[[Result], None],
         readers: int | None = None,
     ) -> None:
-        """The `pipeline` of a job that asks this model, with a reader and enough units for each of its devices.
-
-        `compute` asks (see `begin`) and returns what waits for the result; that is called where results are written.
-        """
-        devices = 1 if self.fleet is None else len(self.fleet.devices)
-        cancel = _nothing if self.fleet is None else self.fleet.stop
-        readers, depth = readers or devices, max(4, 3 * devices)
-        began, before = time.perf_counter(), self.busy
-        pipeline(units, read, compute, lambda wait: write(wait()), readers=readers, depth=depth, cancel=cancel)
-        if before is not None and (after := self.busy) is not None:
-            self.runner.share = (after - before) / (time.perf_counter() - began)
+        """See `run_together`; of this model alone."""
+        run_together([self], units, read, compute, write, readers)
 
     def _answers(
         self, sequences: Sequences, pooling: str | None = None, second: Sequences | None = None
@@ -332,6 +323,47 @@ class Model:
             raise DnabertError(f"model {self.name} takes pairs; give a table with columns sequence and sequence2")
 
 
+class Run(Protocol):
+    """How a job runs: `Model.run`, or `run_together` of several models."""
+
+    def __call__(
+        self,
+        units: Iterable[Unit],
+        read: Callable[[Unit], Work],
+        compute: Callable[[Work], Callable[[], Result]],
+        write: Callable[[Result], None],
+        readers: int | None = None,
+    ) -> None: ...
+
+
+def run_together(
+    models: Sequence[Model],
+    units: Iterable[Unit],
+    read: Callable[[Unit], Work],
+    compute: Callable[[Work], Callable[[], Result]],
+    write: Callable[[Result], None],
+    readers: int | None = None,
+) -> None:
+    """The `pipeline` of a job that asks these models, with a reader and enough units for each device.
+
+    `compute` asks (see `Model.begin`) and returns what waits for the result; that is called where results are written.
+    """
+    fleets = [model.fleet for model in models if model.fleet is not None]
+    devices = max([1, *(len(fleet.devices) for fleet in fleets)])
+
+    def cancel() -> None:
+        for fleet in fleets:
+            fleet.stop()
+
+    readers, depth = readers or devices, max(4, 3 * devices)
+    began, before = time.perf_counter(), [model.busy for model in models]
+    pipeline(units, read, compute, lambda wait: write(wait()), readers=readers, depth=depth, cancel=cancel)
+    took = time.perf_counter() - began
+    for model, at_first in zip(models, before, strict=True):
+        if at_first is not None and (at_last := model.busy) is not None:
+            model.runner.share = (at_last - at_first) / took
+
+
 def load(
     model: str | Path,
     *,
@@ -404,10 +436,6 @@ def _resident(folder: str, device: str, **options: Any) -> _Resident:
 
 def _silent(share: float) -> None:
     """Nobody asks how far it is."""
-
-
-def _nothing() -> None:
-    """Nobody has to be told of an end."""
 
 
 def _part(tick: Callable[[float], None] | None, parts: int) -> Callable[[float], None]:

@@ -26,6 +26,7 @@ __all__ = [
     "check_reference",
     "normalized",
     "place",
+    "tiles",
 ]
 
 
@@ -229,18 +230,38 @@ class Regions:
         return best
 
 
+def tiles(position: I64, length: I64, window: int) -> I64:
+    """Starts i64[n] of the windows with their middles nearest to positions on contigs of `length`, i64[n] each.
+
+    Windows lie at multiples of window // 2, so that a position stands in the middle half of its own; those that would
+    reach over a contig's end lie at the end, where the contig is long enough.
+    """
+    stride = max(1, window // 2)
+    start = (position - window // 2 + stride // 2) // stride * stride
+    found: I64 = np.maximum(np.minimum(start, length - window), 0)
+    return found
+
+
 def place(
-    alleles: Alleles, change: Changes, genome: Genome, window: int | None, regions: Regions | None
+    alleles: Alleles,
+    change: Changes,
+    genome: Genome,
+    window: int | None,
+    regions: Regions | None,
+    *,
+    tiled: bool = False,
 ) -> tuple[Alleles, Placed]:
     """Give every scorable allele its window, with and without the change; returns the alleles with new flags.
 
-    Centred (`window` bases): the first changed base stands at window // 2. In `regions`: the window is the region that
-    holds the first changed base. The window keeps its length: after the change, bases come in or drop out on the right.
+    Centred (`window` bases): the first changed base stands at window // 2. `tiled`: the window of a grid (see `tiles`)
+    with its middle nearest to that base. In `regions`: the window is the region that holds the base. The window keeps
+    its length: after the change, bases come in or drop out on the right.
     """
     rows = np.flatnonzero(alleles.scored)
     if regions is None:
         assert window is not None
-        start = change.start[rows] - window // 2
+        at = change.start[rows]
+        start = tiles(at, genome.lengths[alleles.contig[rows]], window) if tiled else at - window // 2
         end = start + window
         backward = np.zeros(len(rows), np.bool_)
     else:

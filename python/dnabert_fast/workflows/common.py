@@ -13,11 +13,15 @@ import numpy as np
 from ..errors import DnabertError, FormatError
 from ..io.atomic import writing
 from ..io.bed import read_bed
+from ..nn.config import NetworkConfig
 from ..seq.aliases import AliasTable, resolve
 from ..seq.genome import Genome
 from ..seq.variants import Regions
 
-__all__ = ["check_outputs", "check_seed", "made_folder", "read_regions", "window_length", "write_summary"]
+__all__ = ["GRIDS", "check_outputs", "check_seed", "made_folder", "read_regions", "window_length", "write_summary"]
+
+GRIDS = ("centred", "tiled")
+"""What `--windows` may say in place of a BED file: each variant in its own window, or in one that neighbours share."""
 
 _LARGEST_SEED = 1 << 63
 
@@ -50,16 +54,21 @@ def read_regions(
     return Regions(contig, bed.start, bed.end, bed.strand == ord("-"))
 
 
-def window_length(given: int | None, trained: int | None, k: int) -> int:
+def window_length(
+    given: int | None, trained: int | None, k: int, *, scored_by: NetworkConfig | None = None
+) -> int:
     """The window of a verb: as given, or the one the model was trained on.
 
-    Raises DnabertError where neither says it, and for a window shorter than k.
+    Raises DnabertError where neither says it, for a window shorter than k, and for one of a length that the head of
+    `scored_by` does not score.
     """
     window = given if given is not None else trained
     if window is None:
         raise DnabertError("this model does not say the window it was trained on; give --window BASES")
     if window < k:
         raise DnabertError(f"--window {window} is shorter than one {k}-mer")
+    if scored_by is not None:
+        scored_by.check_window(window, f"--window {window}")
     return window
 
 

@@ -33,7 +33,7 @@ from ..seq.aliases import AliasTable
 from ..seq.batch import Windows
 from ..seq.genome import Genome
 from ..seq.types import F32
-from .common import check_outputs, window_length, write_summary
+from .common import GRIDS, check_outputs, window_length, write_summary
 from .mutate_inputs import Targets, Variants, mutated_rows, region_targets, sequence_targets, variant_targets
 from .mutate_outputs import Agreements, Changed, MapPictures, Tables, VariantTable, changed_attention, scores
 from .precision import load_first, resolve_precision
@@ -79,7 +79,7 @@ def mutate(
     asked = _Asked(genome, tuple(region), variants, windows, window, sequences, mutations, longest, gradients, picture)
     asked.check()
     folder = Path(output)
-    inputs = [genome, variants, sequences, mutations, alias, None if str(windows) == "centred" else windows]
+    inputs = [genome, variants, sequences, mutations, alias, None if str(windows) in GRIDS else windows]
     check_outputs(inputs, {f"--output {name}": folder / name for name in _FILES} | {"--summary": summary})
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
     readout = loaded.readout(class_name)
@@ -141,10 +141,10 @@ class _Asked:
             raise DnabertError("--sequences takes no GENOME" if self.sequences else f"{named[0]} needs GENOME")
         if self.variants is None and (self.window is not None or str(self.windows) != "centred"):
             raise DnabertError("--window and --windows say where --variants stand; leave them out")
-        if self.window is not None and str(self.windows) != "centred":
-            raise DnabertError("--window is that of centred windows; leave it or --windows out")
-        if str(self.windows) != "centred" and not Path(self.windows).exists():
-            raise DnabertError(f"--windows {self.windows}: no such file; give a BED file or 'centred'")
+        if self.window is not None and str(self.windows) not in GRIDS:
+            raise DnabertError("--window is that of centred and tiled windows; leave it or --windows out")
+        if str(self.windows) not in GRIDS and not Path(self.windows).exists():
+            raise DnabertError(f"--windows {self.windows}: no such file; give a BED file, 'centred' or 'tiled'")
         if self.mutations is None:
             return
         if not self.sequences:
@@ -180,6 +180,7 @@ class _Work:
         assert asked.genome is not None
         if asked.variants is None:
             return region_targets(genome, asked.region, aliases, model.k, asked.longest, asked.genome).parts(), None
+        grid = str(asked.windows) in GRIDS
         self._centred = str(asked.windows) == "centred"
         trained = model.block.window if model.block else None
         found, drawn, counts = variant_targets(
@@ -188,8 +189,8 @@ class _Work:
             aliases,
             model,
             self._readout,
-            window=window_length(asked.window, trained, model.k) if self._centred else None,
-            windows=None if self._centred else asked.windows,
+            window=window_length(asked.window, trained, model.k, scored_by=model.network.config) if grid else None,
+            windows=asked.windows,
             flank=asked.longest,
             progress=self._progress("scoring", "records", None),
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..analysis.mutagenesis import Edits
-from ..analysis.variants import ScoredUnit, VariantOptions, VariantSummary, score_variants
+from ..analysis.variants import ChangeScorer, ScoredUnit, VariantOptions, VariantSummary, score_variants
 from ..engine.model import Model
 from ..engine.scores import Readout
 from ..errors import DnabertError, FormatError
@@ -23,8 +23,8 @@ from ..seq.aliases import AliasTable, resolve
 from ..seq.batch import Windows
 from ..seq.genome import Genome
 from ..seq.types import F32, I32, I64, Bool
-from ..seq.variants import FLAG_NAMES, Regions, changes, place
-from .common import read_regions
+from ..seq.variants import FLAG_NAMES, changes, place
+from .common import GRIDS, read_regions
 
 __all__ = [
     "Targets",
@@ -184,27 +184,28 @@ def variant_targets(
     readout: Readout,
     *,
     window: int | None,
-    windows: str | Path | None,
+    windows: str | Path,
     flank: int,
     progress: Callable[[int], None],
 ) -> tuple[Targets, Variants, VariantSummary]:
     """The windows of a VCF's alleles, each once in the order of the genome; the alleles with a score; counts of all.
 
-    Windows are centred at the variants (`window` bases) or the regions of a BED file, as in `variants`. Raises
-    DnabertError where no allele has a score.
+    Windows are centred at the variants or tiled (`window` bases), or the regions of a BED file, as in `variants`.
+    Raises DnabertError where no allele has a score.
     """
-    regions: Regions | None = None if windows is None else read_regions(windows, genome, aliases, model.k)
-    options = VariantOptions(readout, window, regions)
+    regions = None if str(windows) in GRIDS else read_regions(windows, genome, aliases, model.k)
+    options = VariantOptions(window, regions, tiled=str(windows) == "tiled")
     units: list[_Placed] = []
     counts = VariantSummary()
 
     def keep(unit: ScoredUnit) -> None:
-        units.append(_placed(unit, genome, window, regions))
+        units.append(_placed(unit, genome, options))
 
     def contig_of(names: Sequence[str]) -> tuple[list[int], dict[str, str]]:
         return resolve(names, genome, aliases)
 
-    score_variants(model, genome, VcfSource(vcf), contig_of, keep, options, counts, progress=progress)
+    scorers = [ChangeScorer(model, readout)]
+    score_variants(scorers, model.run, genome, VcfSource(vcf), contig_of, keep, options, counts, progress=progress)
     if not counts.scored:
         raise DnabertError(f"{vcf}: no allele has a score ({_told(counts.reasons) or 'there are none'})")
     table = np.concatenate([unit.windows for unit in units])
@@ -229,10 +230,10 @@ class _Placed:
     scores: dict[str, F32]
 
 
-def _placed(unit: ScoredUnit, genome: Genome, window: int | None, regions: Regions | None) -> _Placed:
+def _placed(unit: ScoredUnit, genome: Genome, options: VariantOptions) -> _Placed:
     alleles = unit.alleles
     change = changes(alleles)
-    _, placed = place(alleles, change, genome, window, regions)
+    _, placed = place(alleles, change, genome, options.window, options.regions, tiled=options.tiled)
     rows = placed.rows
     windows = np.stack([alleles.contig[rows], placed.start, placed.end, placed.reverse], axis=1).astype(np.int64)
     numbers = np.stack([change.start[rows] - placed.start, change.deleted[rows], alleles.position[rows] + 1])

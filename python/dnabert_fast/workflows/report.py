@@ -15,7 +15,7 @@ from ..io import TRACKS, ends_with
 from ..io.atomic import writing
 from ..report.page import to_html
 from ..report.style import house_style
-from .common import check_outputs
+from .common import GRIDS, check_outputs
 from .progress import Progress, silent
 from .report_folder import folder_page
 from .report_inputs import first_columns
@@ -59,7 +59,7 @@ def report(
     run's. The page fetches nothing and runs no script but its own. Returns what was written. Raises FormatError for
     files that are not of such a run.
     """
-    check_report(output, [path, genome, calls, alias, None if str(windows) == "centred" else windows])
+    check_report(output, [path, genome, calls, alias, None if str(windows) in GRIDS else windows])
     name, folder = _named(model)
     told = dict(facts) if isinstance(facts, Mapping) else facts_of(facts)
     run = Run(

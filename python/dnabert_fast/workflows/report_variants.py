@@ -15,6 +15,7 @@ from ..report.charts import density_chart, histogram_chart
 from ..report.explore import Cell, Column, Explorer
 from ..report.page import Block, Heading, Notes, Picture, Row, Text
 from ..seq.types import F32
+from .common import GRIDS
 from .mutate import mutate
 from .report_inputs import Allele, Scores, read_scores
 from .report_parts import Page, Run, figures, model_card, reasons_table, run_table, signed
@@ -150,11 +151,13 @@ def _maps(run: Run, top: Sequence[Allele], settings: dict[str, Any]) -> tuple[di
         return {}, []
     if run.model is None or run.genome is None:
         return {}, ["no mutation maps: they need --model and --genome"]
-    if str(settings.get("windows", "centred")) != "centred" and str(run.windows) == "centred":
+    grid = str(run.windows) in GRIDS
+    given = str(settings.get("windows", "centred"))
+    if grid and given not in GRIDS:
         return {}, ["no mutation maps: the run was given windows; give them again with --windows FILE.bed"]
     own = settings.get("window")
     window = None
-    if str(run.windows) == "centred":
+    if grid:
         window = run.window if run.window is not None else int(str(own)) if str(own).isdigit() else None
     labels = () if run.loaded is None else run.loaded.labels
     scored = settings.get("class")
@@ -168,7 +171,7 @@ def _maps(run: Run, top: Sequence[Allele], settings: dict[str, Any]) -> tuple[di
                 model=run.model,
                 output=place / "maps",
                 variants=vcf,
-                windows=run.windows,
+                windows=given if grid else run.windows,
                 window=window,
                 picture=True,
                 strand=str(settings.get("strand", "+")),

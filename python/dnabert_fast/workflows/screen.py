@@ -15,7 +15,7 @@ import numpy as np
 from ..analysis.attention import AttendedUnit, AttentionSummary, attend_genome
 from ..analysis.scan import ScanSummary, plan_scan
 from ..analysis.screen import Ranking
-from ..analysis.variants import UNIT_RECORDS, ScoredUnit, VariantOptions, VariantSummary, score_variants
+from ..analysis.variants import UNIT_RECORDS, ChangeScorer, ScoredUnit, VariantOptions, VariantSummary, score_variants
 from ..engine.model import Model
 from ..errors import DnabertError
 from ..evaluate.enrichment import need_fisher
@@ -98,7 +98,9 @@ def screen(
     readout = loaded.readout(class_name)
     length = None
     if windows is None:
-        length = window_length(window, loaded.block.window if loaded.block else None, loaded.k)
+        length = window_length(
+            window, loaded.block.window if loaded.block else None, loaded.k, scored_by=loaded.network.config
+        )
     with ExitStack() as stack:
         opened = stack.enter_context(Genome.open(genome))
         contigs = Contigs(opened, AliasTable() if alias is None else AliasTable.read(alias))
@@ -109,12 +111,13 @@ def screen(
         lists = read_known(files, contigs, progress)
         found = survey(vcf, contigs, lists, normalize, progress)
         loaded, choice = resolve_precision(loaded, model, precision, device=device, expected=inf, progress=progress)
-        options = VariantOptions(readout, length, given, normalize)
-        settings = variant_settings(loaded, options, opened, contigs.aliases, choice)
+        options = VariantOptions(length, given, normalize)
+        scorers = [ChangeScorer(loaded, readout)]
+        settings = variant_settings(loaded, readout, options, opened, contigs.aliases, choice)
         settings |= {"stride": None if length is None else stride or STRIDE, "quantile": quantile}
         source = VcfSource(vcf, UNIT_RECORDS)
         _make(folder)
-        out = VariantOutput(stack, folder / "scored.vcf.gz", source, "DNABERT", readout.regression, settings, overwrite)
+        out = VariantOutput(stack, folder / "scored.vcf.gz", source, "DNABERT", scorers, settings, overwrite)
         asked = _windows(opened, found, given, length, stride or STRIDE)
         bed = stack.enter_context(writing(folder / "regions.bed"))
         with ExitStack() as marking:
@@ -129,7 +132,7 @@ def screen(
             out.write(unit)
             scored.add(unit)
 
-        score_variants(loaded, opened, units, contigs.resolve, write, options, counts, progress=follow)
+        score_variants(scorers, loaded.run, opened, units, contigs.resolve, write, options, counts, progress=follow)
         candidates = scored.candidates()
         compared = compare(found, scored, candidates, lists)
         write_candidates(folder / "candidates.tsv", found, candidates, lists)

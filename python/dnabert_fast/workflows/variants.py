@@ -14,8 +14,17 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..analysis.variants import UNIT_RECORDS, ScoredUnit, VariantOptions, VariantSummary, score_variants
+from ..analysis.variants import (
+    UNIT_RECORDS,
+    ChangeScorer,
+    ScoredUnit,
+    Scorer,
+    VariantOptions,
+    VariantSummary,
+    score_variants,
+)
 from ..engine.model import Model
+from ..engine.scores import Readout
 from ..errors import DnabertError, FormatError
 from ..io import TABLES, VARIANTS, ends_with, open_table
 from ..io.atomic import writing
@@ -26,7 +35,7 @@ from ..seq.genome import Genome
 from ..seq.types import F32
 from ..seq.variants import FLAG_NAMES, Flag, Regions
 from ..seq.vcf_text import Records, splice
-from .common import check_outputs, read_regions, window_length, write_summary
+from .common import GRIDS, check_outputs, read_regions, window_length, write_summary
 from .precision import AUTO, Choice, load_first, resolve_precision
 from .progress import Follow, Progress, silent
 from .report import check_report
@@ -36,12 +45,6 @@ from .report_parts import command_line
 __all__ = ["VariantOutput", "variant_settings", "variants", "window_notes"]
 
 _MISMATCHES = ("error", "warn", "skip")
-_MEANING = {
-    "REF": "{value} of the reference window",
-    "ALT": "{value} of the window with the ALT allele",
-    "DIFF": "(ALT - REF) * max(REF, ALT), the difference score of Ji et al. 2021",
-    "LOGOR": "log2 odds(REF) - log2 odds(ALT); positive where the ALT allele lowers the probability",
-}
 
 
 def variants(
@@ -69,7 +72,8 @@ def variants(
 
     `model` is a folder, hub name or "demo", or NAME=one of these to put NAME into the fields' names. output: .vcf.gz
     (BGZF with index), .vcf, .bcf, "-" (VCF on standard output), or a table of alleles: .tsv, .tsv.gz, .parquet.
-    `windows` is "centred" (the first changed base stands at window // 2) or a BED file whose regions are the windows.
+    `windows` is "centred" (the first changed base stands at window // 2), "tiled" (windows of a grid, which neighbours
+    share: a changed base stands in the middle half of its own) or a BED file whose regions are the windows.
     Every record comes out in order, unchanged but for INFO; an allele without a score has "." and its reasons in
     DNABERT_FLAG. `precision` "auto" is the fastest that has passed a check on this model and device, fp32 for short
     inputs that no check was made for. Returns the facts of the run, also written to `summary` as JSON; `report` is a
@@ -85,20 +89,20 @@ def variants(
     loaded = load_first(folder, precision, device=device, threads=threads, strand=strand)
     readout = loaded.readout(class_name)
     block = loaded.block
-    centred = str(windows) == "centred"
-    if not centred and not Path(windows).exists():
-        raise DnabertError(f"--windows {windows}: no such file; give a BED file or 'centred'")
-    if not centred and window is not None:
-        raise DnabertError(f"--window {window} is that of centred windows; leave it or --windows out")
-    length = window_length(window, block.window if block else None, loaded.k) if centred else None
+    grid = str(windows) in GRIDS
+    if not grid and not Path(windows).exists():
+        raise DnabertError(f"--windows {windows}: no such file; give a BED file, 'centred' or 'tiled'")
+    if not grid and window is not None:
+        raise DnabertError(f"--window {window} is that of centred and tiled windows; leave it or --windows out")
+    length = window_length(window, block.window if block else None, loaded.k) if grid else None
     counts = VariantSummary()
     with ExitStack() as stack:
         opened = stack.enter_context(Genome.open(genome))
         aliases = AliasTable() if alias is None else AliasTable.read(alias)
         if length is not None and length > int(opened.lengths.max()):
             raise DnabertError(f"--window {length} is longer than every contig of {genome}")
-        regions = None if centred else read_regions(windows, opened, aliases, loaded.k)
-        options = VariantOptions(readout, length, regions, normalize, ref_mismatch)
+        regions = None if grid else read_regions(windows, opened, aliases, loaded.k)
+        options = VariantOptions(length, regions, normalize, ref_mismatch, tiled=str(windows) == "tiled")
         source = VcfSource(vcf, UNIT_RECORDS)
         contigs: dict[str, None] = {}
 
@@ -116,11 +120,14 @@ def variants(
         loaded, choice = resolve_precision(
             loaded, folder, precision, device=device, expected=expected, progress=progress
         )
-        settings = variant_settings(loaded, options, opened, aliases, choice)
-        out = VariantOutput(stack, output, source, prefix, readout.regression, settings, overwrite)
+        scorers = [ChangeScorer(loaded, readout)]
+        settings = variant_settings(loaded, readout, options, opened, aliases, choice)
+        out = VariantOutput(stack, output, source, prefix, scorers, settings, overwrite)
         follow = Follow(progress("scoring", "records", None))
         units_followed = _followed(units, follow)
-        score_variants(loaded, opened, units_followed, contig_of, out.write, options, counts, progress=follow)
+        score_variants(
+            scorers, loaded.run, opened, units_followed, contig_of, out.write, options, counts, progress=follow
+        )
         notes = [*opened.notes, *source.header.repairs, *refused(list(contigs), opened, aliases).values()]
         notes += window_notes(loaded, length)
     notes += [*_other_assembly(counts), *out.notes(), *choice.notes, *loaded.notes]
@@ -145,16 +152,16 @@ def variants(
 
 
 def variant_settings(
-    model: Model, options: VariantOptions, genome: Genome, aliases: AliasTable, choice: Choice
+    model: Model, readout: Readout, options: VariantOptions, genome: Genome, aliases: AliasTable, choice: Choice
 ) -> dict[str, Any]:
     """What changes the results of a run, for its header line and summary."""
-    regions = options.regions
+    regions, grid = options.regions, "tiled" if options.tiled else "centred"
     return {
         "model": choice.network,
-        "windows": "centred" if regions is None else f"{len(regions.start)} regions {regions.hash(genome.names)}",
+        "windows": grid if regions is None else f"{len(regions.start)} regions {regions.hash(genome.names)}",
         "window": options.window,
         "strand": model.strand,
-        "class": options.readout.label,
+        "class": readout.label,
         "normalize": options.normalize,
         "ref_mismatch": options.ref_mismatch,
         "alias": aliases.hash(),
@@ -251,19 +258,19 @@ class VariantOutput:
         output: str | Path,
         source: VcfSource,
         prefix: str,
-        regression: bool,
+        scorers: Sequence[Scorer],
         settings: dict[str, Any],
         overwrite: bool,
     ) -> None:
-        names = ("REF", "ALT", "DIFF") if regression else ("REF", "ALT", "DIFF", "LOGOR")
-        self._fields = {name: f"{prefix}_{name}" for name in names}
+        meanings = {scorer.name + key: said for scorer in scorers for key, said in scorer.meanings.items()}
+        self._fields = {name: f"{prefix}_{name}" for name in meanings}
         self._flag = f"{prefix}_FLAG"
         self._overwrite = overwrite
         self._replaced: tuple[str, ...] = ()
         self._sink: VcfSink | None = None
         self._write: Callable[[ScoredUnit], None]
         if str(output) == "-" or ends_with(output, VARIANTS):
-            lines = self._declarations(prefix, regression, settings)
+            lines = self._declarations(prefix, meanings, settings)
             given = source.header
             if overwrite:  # the command whose scores give way
                 kept = [line for line in given.meta if not line.startswith(_command(prefix))]
@@ -290,10 +297,9 @@ class VariantOutput:
             notes.append("the input is not sorted by position, so the output has no index")
         return notes
 
-    def _declarations(self, prefix: str, regression: bool, settings: dict[str, Any]) -> list[bytes]:
-        value = "Value" if regression else f"Probability of class {_quoted(settings['class'])}"
+    def _declarations(self, prefix: str, meanings: dict[str, str], settings: dict[str, Any]) -> list[bytes]:
         lines = [
-            f'##INFO=<ID={field},Number=A,Type=Float,Description="{_MEANING[name].format(value=value)}">'
+            f'##INFO=<ID={field},Number=A,Type=Float,Description="{_quoted(meanings[name])}">'
             for name, field in self._fields.items()
         ]
         reasons = ", ".join(dict.fromkeys(FLAG_NAMES))
