@@ -5,6 +5,7 @@
 #include "core/error.hpp"
 #include "core/fasta.hpp"
 #include "core/genome.hpp"
+#include "core/sections.hpp"
 #include "core/source.hpp"
 #include "core/table.hpp"
 #include "core/vcf_splice.hpp"
@@ -74,15 +75,29 @@ py::object py_next_bases(Guarded<FastaStream>& self, Array<uint8_t> out) {
 
 py::object py_next_records(Guarded<VcfText>& self, size_t max_records) {
     Bytes text;
-    int64_t first_line = 0;
+    VcfLines lines;
     {
         py::gil_scoped_release release;
         std::lock_guard lock(self.mutex);
-        std::string_view next;
-        if (self.stream.next(max_records, next, first_line)) text.assign(next.begin(), next.end());
+        if (self.stream.next(max_records, lines)) text.assign(lines.text.begin(), lines.text.end());
     }
     if (text.empty()) return py::none();
-    return py::make_tuple(owned(std::move(text)), first_line);
+    return py::make_tuple(owned(std::move(text)), lines.first_line, lines.section);
+}
+
+void py_enter(Guarded<VcfText>& self, int64_t first, int64_t end, int64_t stored, int64_t within) {
+    py::gil_scoped_release release;
+    std::lock_guard lock(self.mutex);
+    self.stream.enter(first, end, stored, within);
+}
+
+py::tuple py_find_sections(const std::string& path, int64_t bytes) {
+    Sections sections;
+    {
+        py::gil_scoped_release release;
+        sections = find_sections(path, bytes);
+    }
+    return py::make_tuple(sections.text, owned(std::move(sections.stored)), owned(std::move(sections.within)));
 }
 
 py::tuple py_vcf_split(const Array<uint8_t>& text, int64_t first_line, const std::string& path) {
@@ -228,16 +243,21 @@ void bind_files(py::module_& m) {
 
     using Vcf = Guarded<VcfText>;
     py::class_<Vcf>(m, "VcfText", "The header and the lines of a VCF file (plain, gzip, BGZF, '-').")
-        .def(py::init([](const std::string& path) {
+        .def(py::init([](const std::string& path, int64_t section_bytes) {
                  py::gil_scoped_release release;
-                 return std::make_unique<Vcf>(path);
+                 return std::make_unique<Vcf>(path, section_bytes);
              }),
-             py::arg("path"))
+             py::arg("path"), py::arg("section_bytes"))
         .def_property_readonly("header", [](const Vcf& v) { return py::bytes(std::string(v.stream.header())); })
         .def_property_readonly("taken", [](const Vcf& v) { return v.stream.taken(); })
         .def("next", &py_next_records, py::arg("max_records"),
-             "(text u8 of up to max_records whole lines, number of the first line), or None at the end.");
+             "(text u8 of up to max_records whole lines of a section, number of the first line or 0, section), or None "
+             "at the end.")
+        .def("enter", &py_enter, py::arg("first"), py::arg("end"), py::arg("stored"), py::arg("within"),
+             "Goes on to sections [first, end), of which the first stands where find_sections says.");
 
+    m.def("find_sections", &py_find_sections, py::arg("path"), py::arg("bytes"),
+          "Bytes of the text of a plain or BGZF file, and of each section's start stored i64[n] and within i64[n].");
     m.def("vcf_split", &py_vcf_split, py::arg("text"), py::arg("first_line"), py::arg("path"),
           "columns i64[n, 9] (starts of the eight columns, end of INFO) and POS i64[n].");
     m.def("vcf_alleles", &py_vcf_alleles, py::arg("text"), py::arg("columns"),

@@ -35,8 +35,8 @@ BgzfFile::BgzfFile(const std::string& path) : path_(path), file_(path), cache_(k
 int64_t BgzfFile::stored_size(int64_t stored) const {
     const auto bytes = file_.bytes();
     const auto at = static_cast<size_t>(stored);
-    if (stored < 0 || at > bytes.size() || !is_bgzf(bytes.data() + at, bytes.size() - at)) return -1;
-    const auto size = static_cast<int64_t>(little(bytes.data() + at + 16, 2)) + 1;
+    if (stored < 0 || at > bytes.size()) return -1;
+    const auto size = static_cast<int64_t>(bgzf_size(bytes.data() + at, bytes.size() - at));
     const bool whole = size >= static_cast<int64_t>(kHeader + kFooter) && stored + size <= file_.size();
     return whole ? size : -1;
 }

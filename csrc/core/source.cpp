@@ -30,13 +30,25 @@ void on_interrupt(void (*call)()) {
     interrupted = call;
 }
 
+void check_interrupt() {
+    if (auto* call = interrupted.load()) call();
+}
+
 bool is_gzip(const uint8_t* data, size_t size) {
     return size >= 2 && data[0] == 0x1f && data[1] == 0x8b;
 }
 
-bool is_bgzf(const uint8_t* data, size_t size) {
-    return size >= 18 && is_gzip(data, size) && data[2] == 8 && (data[3] & 4) != 0 && data[12] == 'B' &&
-           data[13] == 'C' && data[14] == 2 && data[15] == 0;
+size_t bgzf_size(const uint8_t* data, size_t size) {
+    if (size < 18 || !is_gzip(data, size) || data[2] != 8 || (data[3] & 4) == 0) return 0;
+    const size_t end = 12 + data[10] + (size_t{data[11]} << 8);
+    if (end > size) return 0;
+    for (size_t at = 12; at + 6 <= end;) {
+        const size_t length = data[at + 2] + (size_t{data[at + 3]} << 8);
+        if (data[at] == 'B' && data[at + 1] == 'C' && length == 2)
+            return data[at + 4] + (size_t{data[at + 5]} << 8) + 1;
+        at += 4 + length;
+    }
+    return 0;
 }
 
 struct Source::Inflater {
@@ -97,7 +109,7 @@ size_t Source::read_raw(uint8_t* out, size_t size) {
             return static_cast<size_t>(got);
         }
         if (errno != EINTR) fail(path_, std::string("cannot be read: ") + std::strerror(errno));
-        if (auto* call = interrupted.load()) call();
+        check_interrupt();
     }
 }
 
@@ -133,6 +145,22 @@ size_t Source::read_gzip(uint8_t* out, size_t size) {
         }
     }
     return wanted - z.avail_out;
+}
+
+void Source::seek(int64_t stored, int64_t within) {
+    if (::lseek(fd_, stored, SEEK_SET) < 0) fail(path_, std::string("cannot be sought in: ") + std::strerror(errno));
+    raw_at_ = raw_end_ = 0;
+    if (inflater_) {
+        inflateReset(&inflater_->stream);
+        inflater_->in_member = true;
+        inflater_->done = false;
+    }
+    std::vector<uint8_t> skipped(static_cast<size_t>(within));
+    for (size_t done = 0; done < skipped.size();) {
+        const size_t got = read(skipped.data(), skipped.size() - done);
+        if (got == 0) fail(path_, "has changed since its sections were found; begin anew with a file at rest");
+        done += got;
+    }
 }
 
 /// Goes to the next gzip member; false at the end of the file. Zero bytes after the last member are padding.

@@ -27,6 +27,9 @@ class Source {
     /// Bytes taken from the file so far, as stored.
     uint64_t taken() const { return taken_; }
 
+    /// Goes to a byte of a plain file, or to a byte of the text of the BGZF block that starts there.
+    void seek(int64_t stored, int64_t within);
+
   private:
     struct Inflater;
 
@@ -49,10 +52,19 @@ class Source {
 /// notice Ctrl-C while the program waits for standard input.
 void on_interrupt(void (*call)());
 
+/// Calls that; for work that takes long without waiting for anything.
+void check_interrupt();
+
 /// Whether the bytes begin a gzip member.
 bool is_gzip(const uint8_t* data, size_t size);
 
-/// Whether the bytes begin a BGZF block: gzip with a "BC" extra field of two bytes.
-bool is_bgzf(const uint8_t* data, size_t size);
+/// The stored bytes of the BGZF block whose head these are: gzip with a "BC" extra field of two bytes, which need not
+/// be the only one. 0 when they begin no such block, or end within the extra fields.
+size_t bgzf_size(const uint8_t* data, size_t size);
+
+/// Whether the bytes begin a BGZF block.
+inline bool is_bgzf(const uint8_t* data, size_t size) {
+    return bgzf_size(data, size) > 0;
+}
 
 }  // namespace dnabert

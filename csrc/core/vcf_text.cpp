@@ -13,7 +13,7 @@ namespace dnabert {
 namespace {
 
 constexpr size_t kReadBytes = size_t{1} << 20;
-constexpr size_t kMaxUnitBytes = size_t{64} << 20;
+constexpr size_t kTailBytes = size_t{1} << 16;  // what a record is read by behind the last section wanted
 
 std::string_view as_text(const uint8_t* data, size_t size) {
     return {reinterpret_cast<const char*>(data), size};
@@ -21,7 +21,8 @@ std::string_view as_text(const uint8_t* data, size_t size) {
 
 }  // namespace
 
-VcfText::VcfText(const std::string& path) : source_(path) {
+VcfText::VcfText(const std::string& path, int64_t section_bytes) : source_(path), section_bytes_(section_bytes) {
+    if (section_bytes < 1) throw std::invalid_argument("a section has at least one byte");
     buffer_.resize(2 * kReadBytes);
     read_header();
 }
@@ -34,7 +35,9 @@ bool VcfText::more() {
         at_ = 0;
     }
     if (buffer_.size() - end_ < kReadBytes) buffer_.resize(2 * buffer_.size());
-    const size_t got = source_.read(buffer_.data() + end_, kReadBytes);
+    const int64_t left = stop_ - offset_ - static_cast<int64_t>(end_);
+    const size_t wanted = left <= 0 ? kTailBytes : static_cast<size_t>(std::min<int64_t>(kReadBytes, left));
+    const size_t got = source_.read(buffer_.data() + end_, wanted);
     end_ += got;
     return got > 0;
 }
@@ -71,57 +74,98 @@ void VcfText::read_header() {
         if (ended) fail(path(), line_, "is a header line behind the #CHROM line; put it before that");
         ended = line.starts_with("#CHROM");
         header_ += line;
-        at_ += size;
+        step(size);
         ++line_;
     }
     if (!ended) fail(path(), line_, "the header ends without its #CHROM line; add it, with tabs between the columns");
 }
 
-bool VcfText::next(size_t max_records, std::string_view& text, int64_t& first_line) {
+/// Leaves that many bytes of the buffer behind.
+void VcfText::step(size_t bytes) {
+    at_ += bytes;
+    offset_ += static_cast<int64_t>(bytes);
+}
+
+void VcfText::enter(int64_t first, int64_t end, int64_t stored, int64_t within) {
+    const auto header = static_cast<int64_t>(header_.size());
+    const bool fresh = stop_ == INT64_MAX && offset_ == header;
+    if (first < 0 || end <= first || end > INT64_MAX / section_bytes_ || (!fresh && first * section_bytes_ < stop_)) {
+        throw std::invalid_argument("sections must ascend");
+    }
+    const int64_t start = first * section_bytes_;
+    stop_ = end * section_bytes_;
+    if (start <= header) return;  // the first record is the next one anyway
+    source_.seek(stored, within);
+    at_ = end_ = 0;
+    offset_ = start - 1;
+    line_ = 0;
+    step(line_end(0));  // the rest of a line that began before; its '\n' alone where a line starts with the section
+}
+
+/// Whether only ends of lines come `from` bytes after at_ or later.
+bool VcfText::only_blanks(size_t from) {
+    for (;; ++from) {
+        if (from == end_ - at_ && !more()) return true;
+        const uint8_t c = buffer_[at_ + from];
+        if (c != '\n' && c != '\r') return false;
+    }
+}
+
+bool VcfText::next(size_t max_records, VcfLines& lines) {
     if (max_records == 0) throw std::invalid_argument("max_records must be at least 1");
-    first_line = line_;
+    lines.first_line = line_;
+    lines.section = offset_ / section_bytes_;
+    const int64_t stop = std::min(stop_, (lines.section + 1) * section_bytes_);
     size_t size = 0;
-    for (size_t count = 0; count < max_records && size < kMaxUnitBytes; ++count) {
-        const size_t stop = line_end(size);
-        if (stop == size) break;
+    for (size_t count = 0; count < max_records && offset_ + static_cast<int64_t>(size) < stop; ++count) {
+        const size_t end = line_end(size);
+        if (end == size) break;
         const uint8_t* line = buffer_.data() + at_ + size;
         if (line[0] == '\n' || line[0] == '\r') {
             // Empty lines at the very end are no records; anywhere else something is missing.
-            const int64_t blank = line_;
-            const size_t keep = size;
-            for (size_t from = stop;; ++from) {
-                if (from == end_ - at_ && !more()) break;
-                const uint8_t c = buffer_[at_ + from];
-                if (c != '\n' && c != '\r') fail(path(), blank, "is an empty line between records; remove it");
+            if (!only_blanks(end)) {
+                if (line_ > 0) fail(path(), line_, "is an empty line between records; remove it");
+                fail(path(), "has an empty line between records, at byte " +
+                                 std::to_string(offset_ + static_cast<int64_t>(size)) + " of its text; remove it");
             }
-            text = as_text(buffer_.data() + at_, keep);
-            at_ = end_;
-            return keep > 0;
+            lines.text = as_text(buffer_.data() + at_, size);
+            step(end_ - at_);
+            return size > 0;
         }
-        size = stop;
-        ++line_;
+        size = end;
+        if (line_ > 0) ++line_;
     }
-    text = as_text(buffer_.data() + at_, size);
-    at_ += size;
+    lines.text = as_text(buffer_.data() + at_, size);
+    step(size);
     return size > 0;
 }
 
 namespace {
 
-/// Splits the record text[from, end) into `columns`; names the line when it cannot.
+/// "path:line: what", or the record by its first two columns where the line has no number.
+[[noreturn]] void fail_record(std::string_view path, int64_t line, std::string_view record, const std::string& what) {
+    if (line > 0) fail(path, line, what);
+    std::string name(record.substr(0, record.find('\t', record.find('\t') + 1)));
+    std::replace(name.begin(), name.end(), '\t', ':');
+    fail(path, "the record at " + excerpt(name) + ": " + what);
+}
+
+/// Splits the record text[from, end) into `columns`; says which it is when it cannot.
 int64_t split_record(std::string_view text, size_t from, size_t end, int64_t* columns, std::string_view path,
                      int64_t line) {
     const char* base = text.data();
     const size_t stop = end > from && base[end - 1] == '\r' ? end - 1 : end;
+    const std::string_view record = text.substr(from, stop - from);
     size_t at = from;
     for (size_t column = 0; column < 7; ++column) {
         columns[column] = static_cast<int64_t>(at);
         const auto* tab = static_cast<const char*>(std::memchr(base + at, '\t', stop - at));
         if (!tab) {
-            if (base[from] == '#') fail(path, line, "is a header line behind the first record; put it before that");
-            fail(path, line,
-                 "has " + std::to_string(column + 1) +
-                     " column(s); a VCF record has at least 8, with tabs between them");
+            if (base[from] == '#')
+                fail_record(path, line, record, "is a header line behind the first record; put it before that");
+            fail_record(path, line, record,
+                        "has " + std::to_string(column + 1) +
+                            " column(s); a VCF record has at least 8, with tabs between them");
         }
         at = static_cast<size_t>(tab - base) + 1;
     }
@@ -132,12 +176,14 @@ int64_t split_record(std::string_view text, size_t from, size_t end, int64_t* co
         return text.substr(static_cast<size_t>(columns[i]), static_cast<size_t>(columns[i + 1] - columns[i] - 1));
     };
     for (auto [i, name] : {std::pair{VcfColumns::chrom, "CHROM"}, {VcfColumns::ref, "REF"}, {VcfColumns::alt, "ALT"}}) {
-        if (column(i).empty()) fail(path, line, std::string(name) + " is empty; correct or remove the record");
+        if (column(i).empty())
+            fail_record(path, line, record, std::string(name) + " is empty; correct or remove the record");
     }
     int64_t pos = 0;
     if (!read_integer(column(VcfColumns::position), pos) || pos > int64_t{1} << 40) {
-        fail(path, line,
-             "POS is '" + excerpt(column(VcfColumns::position)) + "', not a position; correct or remove the record");
+        fail_record(
+            path, line, record,
+            "POS is '" + excerpt(column(VcfColumns::position)) + "', not a position; correct or remove the record");
     }
     return pos;
 }
@@ -161,7 +207,7 @@ VcfColumns split_vcf(std::string_view text, int64_t first_line, std::string_view
     for (size_t at = 0; at < text.size();) {
         const auto* newline = static_cast<const char*>(std::memchr(text.data() + at, '\n', text.size() - at));
         const size_t end = newline ? static_cast<size_t>(newline - text.data()) : text.size();
-        const auto line = first_line + static_cast<int64_t>(out.pos.size());
+        const auto line = first_line > 0 ? first_line + static_cast<int64_t>(out.pos.size()) : 0;
         out.columns.resize(out.columns.size() + VcfColumns::kWidth);
         int64_t* columns = out.columns.data() + out.columns.size() - VcfColumns::kWidth;
         out.pos.push_back(split_record(text, at, end, columns, path, line));

@@ -12,18 +12,32 @@
 
 namespace dnabert {
 
+/// Whole lines of one section: number of the first one in the file, from 1, or 0 where nobody counted.
+struct VcfLines {
+    std::string_view text;
+    int64_t first_line = 0;
+    int64_t section = 0;
+};
+
 /// Reads the header and then records in order, from a plain, gzip or BGZF file or standard input. One thread at a time.
 /// Raises FormatError for a file that is empty, not VCF, or without a header that ends in a #CHROM line.
+///
+/// A record belongs to the section of `section_bytes` bytes of text (see Sections) in which its first byte lies; the
+/// header's bytes count.
 class VcfText {
   public:
-    explicit VcfText(const std::string& path);
+    VcfText(const std::string& path, int64_t section_bytes);
 
     /// Everything before the first record, as it is.
     std::string_view header() const { return header_; }
 
-    /// Up to max_records whole lines, and no more lines after 64 MiB, so that wide sample columns cannot fill the
-    /// memory; the view is valid until the next call. False at the end. first_line counts from 1.
-    bool next(size_t max_records, std::string_view& text, int64_t& first_line);
+    /// Goes on to sections [first, end) and gives their records alone; `stored` and `within` as Sections has them for
+    /// `first`. Sections must ascend. std::invalid_argument where they do not.
+    void enter(int64_t first, int64_t end, int64_t stored, int64_t within);
+
+    /// Up to max_records whole lines of one section, so that wide sample columns cannot fill the memory; the view is
+    /// valid until the next call. False at the end.
+    bool next(size_t max_records, VcfLines& lines);
 
     const std::string& path() const { return source_.path(); }
 
@@ -34,12 +48,17 @@ class VcfText {
     bool more();
     size_t line_end(size_t from);
     void read_header();
+    void step(size_t bytes);
+    bool only_blanks(size_t from);
 
     Source source_;
     Bytes buffer_;
     size_t at_ = 0;
     size_t end_ = 0;
-    int64_t line_ = 1;
+    int64_t line_ = 1;  // 0 where nobody counted
+    int64_t section_bytes_;
+    int64_t offset_ = 0;        // of buffer_[at_] in the text
+    int64_t stop_ = INT64_MAX;  // records start before this byte of the text
     std::string header_;
 };
 
@@ -55,7 +74,8 @@ struct VcfColumns {
 };
 
 /// Splits records (VCF 4.3, section 1.6). A CR before the line's end is not part of INFO. Raises FormatError with path
-/// and line for a record with fewer than eight columns, an empty CHROM, REF or ALT, or a POS that is no number.
+/// and line (CHROM and POS where first_line is 0) for a record with fewer than eight columns, an empty CHROM, REF or
+/// ALT, or a POS that is no number.
 VcfColumns split_vcf(std::string_view text, int64_t first_line, std::string_view path);
 
 enum class AlleleKind : uint8_t {

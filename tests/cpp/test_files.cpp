@@ -107,12 +107,12 @@ void read_genome(const std::string& path, const Folder& folder) {
 
 /// All of a VCF: units of two records, alleles, contigs, fields spliced in.
 std::string read_vcf(const std::string& path) {
-    VcfText file(path);
-    std::string_view text;
-    int64_t line = 0;
+    VcfText file(path, 100);
+    VcfLines lines;
     std::string out(file.header());
-    while (file.next(2, text, line)) {
-        const VcfColumns split = split_vcf(text, line, path);
+    while (file.next(2, lines)) {
+        const std::string_view text = lines.text;
+        const VcfColumns split = split_vcf(text, lines.first_line, path);
         const VcfAlleles alleles = split_alleles(text, split.columns);
         vcf_contigs(text, split.columns);
         const std::vector<float> values(alleles.record.size(), 0.25f);

@@ -6,6 +6,7 @@ import gzip
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from oracle import vcf as oracle
 
 from dnabert_fast.errors import FormatError
+from dnabert_fast.seq.sections import SECTION_BYTES
 from dnabert_fast.seq.types import U32
 from dnabert_fast.seq.vcf_text import Header, Records, VcfText, allele_table, splice
 
@@ -214,11 +216,11 @@ def test_bgzf_and_units_of_many_lines(tmp_path: Path) -> None:
 def test_a_unit_is_bounded_in_bytes(tmp_path: Path) -> None:
     samples = b"\t0/1:12,13:25:99:0,30,400" * 40_000  # a megabyte
     line = b"chr1\t1\t.\tA\tC\t.\t.\t.\tGT:AD:DP:GQ:PL" + samples + b"\n"
-    (tmp_path / "x.vcf.gz").write_bytes(gzip.compress(HEADER + line * 150, 1))
+    (tmp_path / "x.vcf.gz").write_bytes(gzip.compress(HEADER + line * 50, 1))
     units = list(VcfText(tmp_path / "x.vcf.gz", 4096))
-    assert sum(len(records) for records in units) == 150
-    assert all(len(records.text) < (64 << 20) + len(line) for records in units)
-    assert [len(records) for records in units[:-1]] == [-(-(64 << 20) // len(line))] * (len(units) - 1)
+    assert sum(len(records) for records in units) == 50
+    begins = [(len(HEADER) + i * len(line)) // SECTION_BYTES for i in range(50)]
+    assert [(records.section, len(records)) for records in units] == sorted(Counter(begins).items())
 
 
 def read_all(path: Path) -> int:

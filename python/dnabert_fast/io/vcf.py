@@ -7,9 +7,8 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
@@ -19,13 +18,14 @@ import pysam.bcftools
 from pysam.utils import SamtoolsError
 
 from ..errors import FormatError
+from ..seq.sections import SECTION_BYTES, Sections
 from ..seq.types import I32, I64, U8
 from ..seq.vcf_text import Header, Records, VcfText
 from . import VARIANTS, ends_with
 from .atomic import WrittenAside
 from .bgzf import ByteFile, open_bytes, publish_index, quiet_htslib, remove_indexes, standard_output
 
-__all__ = ["VcfSink", "VcfSource", "header_lines"]
+__all__ = ["VcfSink", "VcfSource", "has_sections", "header_lines"]
 
 _BCF = b"BCF\x02"
 _GZIP = b"\x1f\x8b"
@@ -38,20 +38,37 @@ _PEEK_BYTES = 65536
 class VcfSource:
     """The records of a VCF (plain, gzip, BGZF), a BCF, or either on standard input ("-"), in units of whole lines.
 
-    `header` is the file's; iterating gives Records. BCF becomes text through htslib, a line number counting the lines
-    that this text has. Raises FormatError for what cannot be read.
+    `header` is the file's, and `header_text` its very bytes; iterating gives Records, each unit of one section. BCF
+    becomes text through htslib; lines and sections are those of this text. Raises FormatError for what cannot be read.
     """
 
-    def __init__(self, path: str | Path, unit_records: int = 4096) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        unit_records: int = 4096,
+        section_bytes: int = SECTION_BYTES,
+        *,
+        sections: Sequence[int] | None = None,
+        index: Sections | None = None,
+    ) -> None:
+        """Opens a file; with `sections`, ascending numbers, to read these alone of VCF text that is plain or BGZF.
+
+        index: what `Sections.find` says of the file, which is asked where it is None.
+        """
         self.path = os.fspath(path)
         self._unit_records = unit_records
+        self._section_bytes = section_bytes
         self._text: VcfText | None = None
         self._binary: pysam.VariantFile | None = None
         if _begins_as_bcf(self.path):
+            if sections is not None:
+                raise FormatError(f"{_shown(self.path)}: BCF cannot be read in sections; convert it to .vcf.gz")
             self._binary = _open_bcf(self.path)
-            self.header = Header.parse(str(self._binary.header).encode(), self.path)
+            self.header_text = str(self._binary.header).encode()
+            self.header = Header.parse(self.header_text, self.path)
         else:
-            self._text = VcfText(path, unit_records)
+            self._text = VcfText(path, unit_records, section_bytes, sections=sections, index=index)
+            self.header_text = self._text.header_text
             self.header = self._text.header
 
     @property
@@ -66,21 +83,44 @@ class VcfSource:
             yield from self._records_of(self._binary)
 
     def _records_of(self, binary: pysam.VariantFile) -> Iterator[Records]:
-        lines = map(str, binary)
-        first = len(self.header.meta) + 2
+        first, offset = len(self.header.meta) + 2, len(self.header_text)
+        unit: list[bytes] = []
+        section = 0
+
+        def records() -> Records:
+            return Records.parse(np.frombuffer(b"".join(unit), np.uint8), first, self.path, section)
+
         with quiet_htslib():
-            while True:
-                try:
-                    unit = list(islice(lines, self._unit_records))
-                except (OSError, ValueError) as error:
-                    with suppress(OSError):  # htslib complains once more
-                        binary.close()
-                    raise FormatError(f"{_shown(self.path)}: broken BCF ({error}); copy or make it anew") from error
+            for line in self._lines(binary):
+                if unit and (len(unit) == self._unit_records or offset // self._section_bytes > section):
+                    yield records()
+                    first += len(unit)
+                    unit = []
                 if not unit:
-                    return
-                text = np.frombuffer("".join(unit).encode(), np.uint8)
-                yield Records.parse(text, first, self.path)
-                first += len(unit)
+                    section = offset // self._section_bytes
+                unit.append(line)
+                offset += len(line)
+            if unit:
+                yield records()
+
+    def _lines(self, binary: pysam.VariantFile) -> Iterator[bytes]:
+        try:
+            for record in binary:
+                yield str(record).encode()
+        except (OSError, ValueError) as error:
+            with suppress(OSError):  # htslib complains once more
+                binary.close()
+            raise FormatError(f"{_shown(self.path)}: broken BCF ({error}); copy or make it anew") from error
+
+
+def has_sections(path: str | Path) -> bool:
+    """Whether sections of a VCF can be read alone: text, plain or BGZF, in a regular file."""
+    if str(path) == "-" or not os.path.isfile(path) or _begins_as_bcf(os.fspath(path)):
+        return False
+    with open(path, "rb") as file:
+        head = file.read(_PEEK_BYTES)
+    extra = head[12 : 12 + int.from_bytes(head[10:12], "little")] if head[3:4] == b"\x04" else b""
+    return not head.startswith(_GZIP) or b"BC\x02\x00" in extra
 
 
 def _shown(path: str) -> str:
@@ -175,9 +215,23 @@ class _Order:
     def __init__(self) -> None:
         self.unsorted = False
         self.furthest = 0
-        self._seen: set[str] = set()
+        self._runs: dict[str, list[int]] = {}
         self._contig: str | None = None
         self._last = 0
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The same as JSON holds it: of sorted records also the first and last position on each contig, in order."""
+        runs = [] if self.unsorted else [[name, *ends] for name, ends in self._runs.items()]
+        return {"unsorted": self.unsorted, "furthest": self.furthest, "runs": runs}
+
+    def extend(self, state: Mapping[str, Any]) -> None:
+        """Records of this `state` follow."""
+        names = [name for name, _, _ in state["runs"]]
+        positions = [position for _, *ends in state["runs"] for position in ends]
+        self.note(names, np.repeat(np.arange(len(names), dtype=np.int32), 2), np.array(positions, np.int64))
+        self.unsorted |= state["unsorted"]
+        self.furthest = max(self.furthest, state["furthest"])
 
     def note(self, contigs: Sequence[str], code: I32, position: I64) -> None:
         if not len(position):
@@ -187,14 +241,14 @@ class _Order:
         within = np.diff(position) < 0
         within[begins[1:] - 1] = False
         self.unsorted |= bool(within.any())
-        for begin in begins.tolist():
+        for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(position)], strict=True):
             name = contigs[code[begin]]
             if name == self._contig:
                 self.unsorted |= int(position[begin]) < self._last
             else:
-                self.unsorted |= name in self._seen
-                self._seen.add(name)
+                self.unsorted |= name in self._runs
                 self._contig = name
+            self._runs.setdefault(name, [int(position[begin]), 0])[1] = int(position[end - 1])
         self._last = int(position[-1])
 
 
@@ -203,15 +257,17 @@ class VcfSink:
 
     The index is .tbi, or .csi for .bcf and where a contig or position lies beyond 2^29 bases. When the positions noted
     are not sorted there is none, and `unsorted` is set. A .bcf is made of the text at the end, by htslib; records that
-    use what the header does not declare raise FormatError, as BCF cannot hold them.
+    use what the header does not declare raise FormatError, as BCF cannot hold them. A `part` of such a file (a .vcf or
+    .vcf.gz) has records alone; `append` adds one, with its `state`.
     """
 
-    def __init__(self, path: str | Path, header: bytes) -> None:
+    def __init__(self, path: str | Path, header: bytes, *, part: bool = False) -> None:
         self._order = _Order()
         lengths = [int(length) for length in _CONTIG_LENGTH.findall(header)]
         self._order.furthest = max(lengths, default=0)
-        self._file = _StandardVcf() if str(path) == "-" else _VcfFile(path, self._order)
-        self.write(np.frombuffer(header, np.uint8))
+        self._file = _StandardVcf() if str(path) == "-" else _VcfFile(path, self._order, part)
+        if not part:
+            self.write(np.frombuffer(header, np.uint8))
 
     def __enter__(self) -> VcfSink:
         return self
@@ -225,6 +281,16 @@ class VcfSink:
     def unsorted(self) -> bool:
         """Whether the records are out of order, so that the file has no index."""
         return self._order.unsorted
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the file that this part is joined to must know of it."""
+        return self._order.state
+
+    def append(self, part: Path, state: Mapping[str, Any]) -> None:
+        """Add the records of a part."""
+        self._order.extend(state)
+        self._file.append(part)
 
     def write(self, text: U8) -> None:
         """Write the lines of a unit."""
@@ -247,11 +313,14 @@ class _StandardVcf:
     def write(self, text: U8) -> None:
         self._file.write(text)
 
+    def append(self, part: Path) -> None:
+        self._file.append(part)
+
 
 class _VcfFile(WrittenAside):
     """The file behind a VcfSink; a .bcf is text in a second file aside until the end."""
 
-    def __init__(self, path: str | Path, order: _Order) -> None:
+    def __init__(self, path: str | Path, order: _Order, part: bool) -> None:
         if not ends_with(path, VARIANTS):
             raise FormatError(f"{path}: unknown kind of variant file; name the output {', '.join(VARIANTS)} or -")
         super().__init__(path)
@@ -260,14 +329,20 @@ class _VcfFile(WrittenAside):
         self._compressed = ends_with(path, [".gz"]) or self._binary
         self._text = self.partial.with_suffix(".vcf.partial") if self._binary else self.partial
         self._stack.callback(self._remove_text)
-        self._file: ByteFile = open_bytes(self._text, self.path, compressed=self._compressed)
+        self._part = part
+        self._file: ByteFile = open_bytes(self._text, self.path, compressed=self._compressed, whole=not part)
 
     def write(self, text: U8) -> None:
         self._file.write(text)
         self._file.end_unit()
 
+    def append(self, part: Path) -> None:
+        self._file.append(part)
+
     def _finish(self, afterwards: ExitStack) -> None:
         self._file.close()
+        if self._part:
+            return
         if self._binary:
             self._convert()
         if self._order.unsorted:

@@ -12,6 +12,7 @@ import numpy as np
 from .. import _core
 from ..errors import FormatError
 from .batch import Windows
+from .sections import SECTION_BYTES, Sections, runs_of
 from .types import F32, I32, I64, U8, U32
 
 __all__ = ["AlleleTable", "Header", "Records", "VcfText", "allele_table", "splice"]
@@ -59,7 +60,8 @@ class Header:
 class Records:
     """Whole lines of a VCF: text u8, columns i64[n, 9] (starts of the eight columns, end of INFO) and POS i64[n].
 
-    position is 1-based, as written; first_line is the number of the first line in `path`.
+    position is 1-based, as written; first_line is the number of the first line in `path`, or 0 where reading began in
+    its middle; section is the one of the file that all of them start in.
     """
 
     text: U8
@@ -67,12 +69,13 @@ class Records:
     position: I64
     first_line: int
     path: str
+    section: int = 0
 
     @staticmethod
-    def parse(text: U8, first_line: int, path: str) -> Records:
+    def parse(text: U8, first_line: int, path: str, section: int = 0) -> Records:
         """Split lines into columns; FormatError names the line that is not a VCF record."""
         columns, position = _core.vcf_split(text, first_line, path)
-        return Records(text, columns, position, first_line, path)
+        return Records(text, columns, position, first_line, path, section)
 
     def __len__(self) -> int:
         return len(self.position)
@@ -82,10 +85,13 @@ class Records:
         return _core.vcf_contigs(self.text, self.columns)
 
     def where(self, record: int) -> str:
-        """The place of a record for messages: file, line, CHROM and POS."""
+        """The place of a record for messages: file, line (where it is known), CHROM and POS."""
         start, end = self.columns[record, _CHROM], self.columns[record, _POS] - 1
         chrom = self.text[start:end].tobytes().decode("utf-8", "replace")
-        return f"{_shown(self.path)}:{self.first_line + record} ({chrom}:{self.position[record]})"
+        place = f"{chrom}:{self.position[record]}"
+        if self.first_line == 0:
+            return f"{_shown(self.path)}: the record at {place}"
+        return f"{_shown(self.path)}:{self.first_line + record} ({place})"
 
 
 @dataclass(frozen=True)
@@ -100,27 +106,66 @@ class AlleleTable:
 
 
 class VcfText:
-    """A VCF file or standard input ("-"): plain, gzip or BGZF. Iterating gives units of records in order."""
+    """A VCF file or standard input ("-"): plain, gzip or BGZF. Iterating gives units of records in order.
 
-    def __init__(self, path: str | Path, unit_records: int) -> None:
+    `header` is the file's, and `header_text` its very bytes; `sections` says where its sections start, if some were
+    asked for.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        unit_records: int,
+        section_bytes: int = SECTION_BYTES,
+        *,
+        sections: Sequence[int] | None = None,
+        index: Sections | None = None,
+    ) -> None:
         """Opens the file and reads its header; FormatError for anything that is not VCF text.
 
-        A unit has `unit_records` records, or fewer when its lines are longer than 64 MiB together.
+        A unit has `unit_records` records of one section, fewer at the section's end. sections: the ascending numbers of
+        those to read, of a plain or BGZF file; index: what `Sections.find` says of it, which is asked where it is None.
         """
         self.path = os.fspath(path)
         self._unit_records = unit_records
-        self._file = _core.VcfText(os.fsencode(path))
+        self._file = _core.VcfText(os.fsencode(path), section_bytes)
+        self.header_text = self._file.header
+        self.header = Header.parse(self.header_text, self.path)
+        self._runs: list[range] | None = None
         self._size = 0 if self.path == "-" else os.path.getsize(self.path)
-        self.header = Header.parse(self._file.header, self.path)
+        if sections is not None:
+            self._index = Sections.find(path, section_bytes) if index is None else index
+            self._runs = runs_of(sections)
+            self._size = self._check(section_bytes)
+
+    def _check(self, section_bytes: int) -> int:
+        """About how many bytes of the file the sections take."""
+        index, runs = self._index, self._runs or []
+        if index.section_bytes != section_bytes:
+            raise ValueError(f"the index has sections of {index.section_bytes} bytes, not {section_bytes}")
+        if runs and not 0 <= runs[0].start <= runs[-1].stop <= len(index):
+            raise ValueError(f"{self.path} has sections 0 to {len(index) - 1}")
+        ends = np.append(index.stored, self._size)
+        return max(1, sum(int(ends[run.stop] - ends[run.start]) for run in runs))
 
     @property
     def share(self) -> float | None:
-        """How much of the file has been read, 0 to 1; None for standard input. Ask where you iterate."""
-        return self._file.taken / self._size if self._size else None
+        """How much of what is to be read has been, 0 to 1; None for standard input. Ask where you iterate."""
+        return min(1.0, self._file.taken / self._size) if self._size else None
 
     def __iter__(self) -> Iterator[Records]:
+        if self._runs is None:
+            yield from self._units()
+            return
+        for run in self._runs:
+            place = int(self._index.stored[run.start]), int(self._index.within[run.start])
+            self._file.enter(run.start, run.stop, *place)
+            yield from self._units()
+
+    def _units(self) -> Iterator[Records]:
         while (unit := self._file.next(self._unit_records)) is not None:
-            yield Records.parse(*unit, self.path)
+            text, first_line, section = unit
+            yield Records.parse(text, first_line, self.path, section)
 
 
 def allele_table(records: Records) -> AlleleTable:
