@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 
 from .metrics import METRICS
 
-__all__ = ["BINS", "CALIBRATION", "REGRESSION", "ClassStatistic", "RegressionStatistic", "Statistic", "Weights"]
+__all__ = [
+    "BINS",
+    "CALIBRATION",
+    "REGRESSION",
+    "ClassStatistic",
+    "Ranking",
+    "Ranks",
+    "RegressionStatistic",
+    "Statistic",
+    "Weights",
+]
 
 BINS = 15
 """Bins of equal width in which confidence is held against what came true (Guo et al. 2017)."""
@@ -54,9 +64,9 @@ class ClassStatistic:
         is_class = labels[:, None] == np.arange(self._classes)
         every = np.arange(len(labels))
         ranked = (1,) if self._classes == 2 else range(self._classes)
-        self._areas = [_Ranking(is_class[:, c], scores[:, c], every) for c in ranked]
+        self._areas = [Ranking(is_class[:, c], scores[:, c], every) for c in ranked]
         self._pairs = [
-            _Ranking(is_class[:, c], scores[:, c], np.flatnonzero(is_class[:, pair].any(axis=1)))
+            Ranking(is_class[:, c], scores[:, c], np.flatnonzero(is_class[:, pair].any(axis=1)))
             for pair in (combinations(range(self._classes), 2) if self._classes > 2 else ())
             for c in pair
         ]
@@ -86,7 +96,7 @@ class RegressionStatistic:
     def __init__(self, measured: F64, found: F64) -> None:
         # About the mean, so that sums of squares lose no digits.
         self._y, self._x = measured - measured.mean(), found - measured.mean()
-        self._of_y, self._of_x = _Ranks(measured), _Ranks(found)
+        self._of_y, self._of_x = Ranks(measured), Ranks(found)
 
     def __call__(self, weights: Weights) -> F64:
         w = weights.astype(np.float64)
@@ -110,7 +120,7 @@ class RegressionStatistic:
         return np.stack([pearson, spearman, r2, rmse], axis=1)
 
 
-class _Ranking:
+class Ranking:
     """AUROC and average precision of one order of some of the rows; ties count half and are found together."""
 
     def __init__(self, positive: Bool, scores: F64, rows: I64) -> None:
@@ -151,7 +161,7 @@ class _Ranking:
         return auroc, np.divide(precise, total, out=np.full(len(rows), np.nan), where=total > 0)
 
 
-class _Ranks:
+class Ranks:
     """Ranks of the rows among weighted rows, ties at the mean of theirs, about the mean rank."""
 
     def __init__(self, values: F64) -> None:
