@@ -9,7 +9,7 @@ import numpy as np
 
 from .atomic import writing
 from .bgzf import open_bytes
-from .vcf import VcfSource
+from .vcf_source import VcfSource
 
 __all__ = ["reblock"]
 
