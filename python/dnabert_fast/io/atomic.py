@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -15,9 +17,10 @@ from ..errors import DnabertError, FormatError
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["WrittenAside", "writing"]
+__all__ = ["WrittenAside", "clear_leftovers", "failures", "publish", "writing"]
 
 _numbers = itertools.count()
+_ASIDE = re.compile(r"\.(?P<rest>.+)\.(?P<process>\d+)-\d+(\.\w+)*\.partial(\.\w+)?")
 
 
 @contextmanager
@@ -25,23 +28,79 @@ def writing(path: str | Path) -> Iterator[Path]:
     """Give a temporary path (`*.partial`) in the folder of `path`; rename it to `path` when the block ends well.
 
     Any exception, KeyboardInterrupt included, removes the temporary file and leaves what `path` was before; so does a
-    block that makes no file. Raises FormatError when the folder is missing or not writable, or when `path` is not a
-    regular file.
+    block that makes no file. The disk holds the file before its name and the name when this returns, so neither a kill
+    nor a power cut leaves half of it. Raises FormatError when the folder is missing or not writable, when `path` is not
+    a regular file, and when the disk does not take it.
     """
     final = Path(path)
     _check(final)
-    partial = final.with_name(f".{final.name}.{os.getpid()}-{next(_numbers)}.partial")
+    partial = final.with_name(f".{final.name}.{_host()}.{os.getpid()}-{next(_numbers)}.partial")
     try:
         yield partial
         if not partial.exists():
             return
-        with open(partial, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(partial, final)
+        with failures(final):
+            _flush(partial)
+            os.replace(partial, final)
+        with suppress(OSError):  # some file systems of networks flush no folders
+            _flush(final.parent)
     except BaseException:
         with suppress(OSError):  # such as a name too long, which the caller has been told of
             partial.unlink(missing_ok=True)
         raise
+
+
+def publish(path: str | Path, data: bytes) -> None:
+    """Write a small file whole; see `writing`."""
+    with writing(path) as partial, failures(path):
+        partial.write_bytes(data)
+
+
+def clear_leftovers(folder: Path, name: str = "") -> None:
+    """Remove what writers on this machine that were killed have left in a folder, of the file `name` or of all.
+
+    What a process of another machine writes there looks alike, and stays.
+    """
+    with suppress(OSError):
+        for path in [Path(entry.path) for entry in os.scandir(folder) if entry.name.startswith(f".{name}")]:
+            found = _ASIDE.fullmatch(path.name)
+            if found and found["rest"].endswith(f"{name}.{_host()}") and not _runs(int(found["process"])):
+                path.unlink(missing_ok=True)
+
+
+@contextmanager
+def failures(shown: str | Path) -> Iterator[None]:
+    """Turn what a full or vanished disk does into one line; a closed pipe stays what it is."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise FormatError(f"{shown}: cannot be written ({error.strerror or error}); is the disk full?") from error
+
+
+def _host() -> str:
+    """The name of this machine as it may stand in a file's name."""
+    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40] or "-"
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        pass
+    return True
+
+
+def _flush(path: Path) -> None:
+    """Have the disk hold a file, or the names in a folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _check(final: Path) -> None:

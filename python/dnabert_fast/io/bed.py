@@ -5,18 +5,19 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..errors import FormatError
 from ..seq.table import TextColumn, format_table
 from ..seq.types import F32, I32, I64, U8, Bool
-from .atomic import WrittenAside
-from .bgzf import open_bytes, publish_index
+from .bgzf import UnitsFile, publish_index
 from .columns import repeated
 
 __all__ = ["Bed", "BedSink", "bed_labels", "read_bed"]
@@ -231,18 +232,16 @@ def _decoded(name: bytes) -> str:
     return name.decode("utf-8", "replace")
 
 
-class BedSink(WrittenAside):
+class BedSink(UnitsFile):
     """Called regions as BED6+1, in genome order: contig start end . score strand(.) value; plain or BGZF with tabix.
 
     The score is 1000 times the value, rounded and kept within 0..1000 (what browsers shade by); the seventh column is
-    the value itself.
+    the value itself. `part` as of UnitsFile.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        super().__init__(path)
-        self._compressed = self.path.suffix.lower() == ".gz"
+    def __init__(self, path: str | Path, *, part: bool = False) -> None:
+        super().__init__(path, compressed=Path(path).suffix.lower() == ".gz", part=part)
         self._longest = 0
-        self._file = open_bytes(self.partial, self.path, compressed=self._compressed)
 
     def write(self, contig: str, start: I64, end: I64, value: F32) -> None:
         """Write regions of one contig: start and end i64[n], value f32[n]."""
@@ -255,13 +254,16 @@ class BedSink(WrittenAside):
         score = np.clip(np.rint(1000 * value.astype(np.float64)), 0, 1000).astype(np.int64)
         dot = repeated(".", n)
         columns: list[TextColumn] = [contigs, start, end, dot, score, dot, value]
-        self._file.write(format_table(columns))
-        self._file.end_unit()
+        self._put(format_table(columns))
 
-    def _finish(self, afterwards: ExitStack) -> None:
-        self._file.close()
-        if self._compressed:
+    @property
+    def state(self) -> dict[str, Any]:
+        return {"longest": self._longest}
+
+    def append(self, part: Path, state: Mapping[str, Any]) -> None:
+        self._longest = max(self._longest, state["longest"])
+        super().append(part, state)
+
+    def _index(self, afterwards: ExitStack) -> None:
+        if self.compressed:
             publish_index(self.partial, self.path, "bed", afterwards, longest=self._longest)
-
-    def _abandon(self) -> None:
-        self._file.close()

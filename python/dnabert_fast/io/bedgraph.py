@@ -8,37 +8,30 @@ from pathlib import Path
 
 from ..seq.table import format_table
 from ..seq.types import F32
-from .atomic import WrittenAside
-from .bgzf import open_bytes, publish_index
+from .bgzf import UnitsFile, publish_index
 from .columns import repeated
 from .runs import GenomeOrder, runs
 
 __all__ = ["BedGraphSink"]
 
 
-class BedGraphSink(WrittenAside):
+class BedGraphSink(UnitsFile):
     """A track as runs of equal values: contig, start, end (0-based, half-open), value of 6 significant digits.
 
-    `contigs` gives the length of every contig. Bases without a value (NaN) have no line. Source: the bedGraph format of
-    the UCSC genome browser.
+    `contigs` gives the length of every contig. Bases without a value (NaN) have no line. `part` as of UnitsFile.
+    Source: the bedGraph format of the UCSC genome browser.
     """
 
-    def __init__(self, path: str | Path, contigs: Mapping[str, int]) -> None:
-        super().__init__(path)
+    def __init__(self, path: str | Path, contigs: Mapping[str, int], *, part: bool = False) -> None:
+        super().__init__(path, compressed=True, part=part)
         self._order = GenomeOrder(contigs)
         self._longest = max(contigs.values(), default=0)
-        self._file = open_bytes(self.partial, self.path, compressed=True)
 
     def write(self, contig: str, start: int, values: F32) -> None:
         """Write values f32[L] of the bases from `start` on; stretches come in genome order."""
         self._order.check(contig, start, len(values))
         begins, ends, value = runs(start, values)
-        self._file.write(format_table([repeated(contig, len(begins)), begins, ends, value]))
-        self._file.end_unit()
+        self._put(format_table([repeated(contig, len(begins)), begins, ends, value]))
 
-    def _finish(self, afterwards: ExitStack) -> None:
-        self._file.close()
+    def _index(self, afterwards: ExitStack) -> None:
         publish_index(self.partial, self.path, "bed", afterwards, longest=self._longest)
-
-    def _abandon(self) -> None:
-        self._file.close()

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pysam
 import pysam.bcftools
 from pysam.utils import SamtoolsError
 
-from ..errors import FormatError
 from ..seq.types import U8
-from .atomic import writing
+from .atomic import WrittenAside, failures, writing
 
 __all__ = [
+    "LAST_BLOCK",
     "ByteFile",
     "TabixColumns",
+    "UnitsFile",
     "open_bytes",
     "publish_index",
     "quiet_htslib",
@@ -27,18 +29,27 @@ __all__ = [
     "standard_output",
 ]
 
+LAST_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+"""How a BGZF file ends (SAM specification, section 4.1.2)."""
+
 _LONGEST_TBI = 1 << 29  # bases a .tbi can address (SAM specification, section 5.2)
 
 _MODE = "w5"  # on VCF text a few percent larger than level 6, and a quarter faster at least
 _PIECE_BYTES = 1 << 18
+_COPIED_BYTES = 1 << 26
 
 
 class ByteFile(Protocol):
-    """Where a sink's bytes go; `end_unit` closes the compressed block, so that units never share one."""
+    """Where a sink's bytes go; `end_unit` closes the compressed block, so that units never share one.
+
+    `append` adds the bytes of a file as they are; no `write` may follow.
+    """
 
     def write(self, text: U8) -> None: ...
 
     def end_unit(self) -> None: ...
+
+    def append(self, part: Path) -> None: ...
 
     def close(self) -> None: ...
 
@@ -46,47 +57,91 @@ class ByteFile(Protocol):
 class _PlainFile:
     def __init__(self, where: str | Path | int, shown: str) -> None:
         self._shown = shown
-        with _failures(shown):
+        with failures(shown):
             self._file = open(where, "wb")  # noqa: SIM115 - closed by close()
 
     def write(self, text: U8) -> None:
-        with _failures(self._shown):
+        with failures(self._shown):
             self._file.write(text.data)
 
     def end_unit(self) -> None:
         pass
 
+    def append(self, part: Path) -> None:
+        with failures(self._shown):
+            self._file.flush()
+            _copy(part, self._file.fileno())
+
     def close(self) -> None:
-        with _failures(self._shown):
+        with failures(self._shown):
             self._file.close()
 
 
 class _BgzfFile:
-    def __init__(self, where: Path, shown: str) -> None:
+    def __init__(self, where: Path, shown: str, whole: bool) -> None:
         self._shown = shown
+        self._where = where
+        self._whole = whole
+        self._joined: int | None = None
         mode: Any = _MODE
-        with _failures(shown):
+        with failures(shown):
             open(where, "wb").close()  # pysam crashes where a file cannot be made
             self._file = pysam.BGZFile(str(where), mode, None)
 
     def write(self, text: U8) -> None:
-        with _failures(self._shown):
+        assert self._joined is None, "what htslib has closed takes parts alone"
+        with failures(self._shown):
             # pysam holds the GIL while it compresses; between pieces other threads get their turn.
             for at in range(0, len(text), _PIECE_BYTES):
                 self._file.write(text[at : at + _PIECE_BYTES].tobytes())
 
     def end_unit(self) -> None:
-        with _failures(self._shown):
+        with failures(self._shown):
             self._file.flush()
 
+    def append(self, part: Path) -> None:
+        with failures(self._shown):
+            if self._joined is None:
+                self._file.close()
+                self._cut_end()
+                self._joined = os.open(self._where, os.O_WRONLY)
+                os.lseek(self._joined, 0, os.SEEK_END)
+            _copy(part, self._joined)
+
     def close(self) -> None:
-        with _failures(self._shown):
-            self._file.close()
+        with failures(self._shown):
+            if self._joined is not None:
+                handle, self._joined = self._joined, None
+                with open(handle, "wb") as file:
+                    file.write(LAST_BLOCK)
+            elif not self._file.closed:
+                self._file.close()
+                if not self._whole:
+                    self._cut_end()
+
+    def _cut_end(self) -> None:
+        os.truncate(self._where, self._where.stat().st_size - len(LAST_BLOCK))
 
 
-def open_bytes(where: Path, shown: str | Path, *, compressed: bool) -> ByteFile:
-    """Open the file at `where` for bytes, BGZF or plain; errors of the disk name it `shown`."""
-    return _BgzfFile(where, str(shown)) if compressed else _PlainFile(where, str(shown))
+def _copy(part: Path, into: int) -> None:
+    """Add a file's bytes to another, in the kernel where that can do it."""
+    with open(part, "rb", buffering=0) as file:
+        try:
+            while os.copy_file_range(file.fileno(), into, _COPIED_BYTES):
+                pass
+        except (AttributeError, OSError):  # not on this system, not between these files; both know how far they are
+            while data := file.read(_COPIED_BYTES):
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[os.write(into, rest) :]
+
+
+def open_bytes(where: Path, shown: str | Path, *, compressed: bool, whole: bool = True) -> ByteFile:
+    """Open the file at `where` for bytes, BGZF or plain; errors of the disk name it `shown`.
+
+    A BGZF file that is not `whole` goes without the block that ends it.
+    """
+    return _BgzfFile(where, str(shown), whole) if compressed else _PlainFile(where, str(shown))
 
 
 def standard_output() -> ByteFile:
@@ -94,15 +149,44 @@ def standard_output() -> ByteFile:
     return _PlainFile(os.dup(1), "standard output")
 
 
-@contextmanager
-def _failures(shown: str) -> Iterator[None]:
-    """Turn what a full or vanished disk does into one line; a closed pipe stays what it is."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise FormatError(f"{shown}: cannot be written ({error.strerror or error}); is the disk full?") from error
+class UnitsFile(WrittenAside):
+    """A file of text, plain or BGZF: a head, then units that share no compressed block.
+
+    A `part` of such a file has neither head nor end nor index; `append` adds one as it is, with its `state`: what a
+    sink must know of the rows in it, as JSON holds it.
+    """
+
+    def __init__(self, path: str | Path, *, compressed: bool, part: bool = False, head: bytes = b"") -> None:
+        super().__init__(path)
+        self.compressed = compressed
+        self._part = part
+        self._file = open_bytes(self.partial, self.path, compressed=compressed, whole=not part)
+        if head and not part:
+            self._put(np.frombuffer(head, np.uint8))
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the file that this part is joined to must know of it."""
+        return {}
+
+    def append(self, part: Path, state: Mapping[str, Any]) -> None:
+        """Add a part."""
+        self._file.append(part)
+
+    def _put(self, unit: U8) -> None:
+        self._file.write(unit)
+        self._file.end_unit()
+
+    def _index(self, afterwards: ExitStack) -> None:
+        """Publish an index of the whole file at `self.partial`, if it has one."""
+
+    def _finish(self, afterwards: ExitStack) -> None:
+        self._file.close()
+        if not self._part:
+            self._index(afterwards)
+
+    def _abandon(self) -> None:
+        self._file.close()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 import pybigtools
 
 from ..errors import FormatError
-from ..seq.types import F32
+from ..seq.types import F32, I64
 from .atomic import WrittenAside
 from .runs import GenomeOrder, runs
 
@@ -49,8 +49,11 @@ class BigWigSink(WrittenAside):
 
     def write(self, contig: str, start: int, values: F32) -> None:
         """Write values f32[L] of the bases from `start` on; stretches come in genome order."""
-        self._order.check(contig, start, len(values))
-        begins, ends, value = runs(start, values)
+        self.write_runs(contig, start, len(values), *runs(start, values))
+
+    def write_runs(self, contig: str, start: int, length: int, begins: I64, ends: I64, value: F32) -> None:
+        """Write the `length` bases from `start` on by their runs of one value each, as `runs` gives them."""
+        self._order.check(contig, start, length)
         if not len(begins):
             return
         if self._thread is None:

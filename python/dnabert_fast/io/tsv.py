@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..seq.table import format_table
-from .atomic import WrittenAside
-from .bgzf import TabixColumns, open_bytes, publish_index
+from .bgzf import TabixColumns, UnitsFile, publish_index
 from .columns import packed
 
 if TYPE_CHECKING:
@@ -22,45 +21,52 @@ if TYPE_CHECKING:
 __all__ = ["TsvSink"]
 
 
-class TsvSink(WrittenAside):
+class TsvSink(UnitsFile):
     """Rows of a table as text, under one line of column names; missing floats (NaN) are ".".
 
     Columns are (name, kind) with kind "str", "int" or "float" (6 significant digits). A name that ends in .gz makes it
     BGZF, a block a unit; then `index` (its `skip` is set here) says which columns tabix indexes. `unsorted` is set when
-    rows out of order left the file without the index.
+    rows out of order left the file without the index. `part` as of UnitsFile.
     """
 
-    def __init__(self, path: str | Path, columns: Sequence[tuple[str, str]], index: TabixColumns | None = None) -> None:
-        super().__init__(path)
+    def __init__(
+        self,
+        path: str | Path,
+        columns: Sequence[tuple[str, str]],
+        index: TabixColumns | None = None,
+        *,
+        part: bool = False,
+    ) -> None:
+        title = "\t".join(name for name, _ in columns) + "\n"
+        super().__init__(path, compressed=Path(path).suffix.lower() == ".gz", part=part, head=title.encode())
         self.unsorted = False
         self._columns = len(columns)
         self._kinds = [kind for _, kind in columns]
-        self._compressed = self.path.suffix.lower() == ".gz"
-        self._index = index
+        self._layout = index
         self._longest = 0
-        self._file = open_bytes(self.partial, self.path, compressed=self._compressed)
-        title = "\t".join(name for name, _ in columns) + "\n"
-        self._file.write(np.frombuffer(title.encode(), np.uint8))
 
     def write(self, columns: Sequence[Column]) -> None:
         """Write the rows of a unit."""
         if len(columns) != self._columns:
             raise ValueError(f"{len(columns)} columns do not fit a table of {self._columns}")
         exact = [_exact(column, kind) for column, kind in zip(columns, self._kinds, strict=True)]
-        if self._index is not None:
-            ends: I64 = exact[self._index.end]  # type: ignore[assignment]  # the kind says so
+        if self._layout is not None:
+            ends: I64 = exact[self._layout.end]  # type: ignore[assignment]  # the kind says so
             self._longest = max(self._longest, int(ends.max(initial=0)))
-        self._file.write(format_table(exact))
-        self._file.end_unit()
+        self._put(format_table(exact))
 
-    def _finish(self, afterwards: ExitStack) -> None:
-        self._file.close()
-        if self._compressed and self._index is not None:
-            layout = replace(self._index, skip=1)
+    @property
+    def state(self) -> dict[str, Any]:
+        return {"longest": self._longest}
+
+    def append(self, part: Path, state: Mapping[str, Any]) -> None:
+        self._longest = max(self._longest, state["longest"])
+        super().append(part, state)
+
+    def _index(self, afterwards: ExitStack) -> None:
+        if self.compressed and self._layout is not None:
+            layout = replace(self._layout, skip=1)
             self.unsorted = not publish_index(self.partial, self.path, layout, afterwards, longest=self._longest)
-
-    def _abandon(self) -> None:
-        self._file.close()
 
 
 def _exact(column: Column, kind: str) -> tuple[U8, I64] | I64 | F32:
