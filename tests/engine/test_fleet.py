@@ -23,6 +23,7 @@ from dnabert_fast.analysis.scan import ScanSummary, ScanUnit, plan_scan, scan
 from dnabert_fast.engine.fleet import Fleet, _Running, device_names
 from dnabert_fast.errors import BackendUnavailable
 from dnabert_fast.nn.backends import available
+from dnabert_fast.seq.batch import Windows
 
 ROOT = Path(__file__).parent.parent
 
@@ -240,7 +241,7 @@ def test_two_processes_answer_as_one(
         small = [replace(model, max_tokens=64).with_strand("both") for model in (one, two)]
         assert small[1].embed(sequences).tobytes() == small[0].embed(sequences).tobytes()
         with pytest.raises(DnabertError, match=r"2 pieces .* 1 piece"):
-            two.predict(["A" * 513])
+            two.logits(two.prepare(Windows.from_strings([b"A" * 513])))
         with Genome.open(grch38) as genome:
             bases = genome.bases("chr20", 1_000_000, 1_002_000).tobytes()
         (tmp_path / "g.fa").write_bytes(b">one\n" + bases + b"\n")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dnabert_fast.errors import CheckpointError
+from dnabert_fast.errors import CheckpointError, DnabertError
 from dnabert_fast.nn.config import HEADS, PRESETS, EncoderConfig, NetworkConfig, config_from_json, config_to_json
 
 ENCODER = EncoderConfig(vocab_size=69, hidden_size=32, layers=1, heads=2, intermediate_size=64)
@@ -46,6 +46,27 @@ def test_json_says_the_whole_configuration(head: str) -> None:
     config = NetworkConfig(encoder=ENCODER, k=3, head=head, labels=labels, split=1, rnn_dropout=0.0)
     of_weights = {"outputs": len(labels), "split": 1, "rnn": "lstm", "rnn_layers": 1}
     assert config_from_json(config_to_json(config), "config.json", head=head, **of_weights) == config
+
+
+@pytest.mark.parametrize(
+    ("head", "split", "expected", "said"),
+    [
+        ("sequence", 1, (3, 512), "of 3 to 512 bases"),
+        ("xl-concat", 3, (1023, 1532), "of 1,023 to 1,532 bases"),
+        ("xl-mean", 1, (3, None), "from 3 bases on"),
+        ("token", 1, (3, None), "from 3 bases on"),
+    ],
+)
+def test_windows_that_a_head_scores(head: str, split: int, expected: tuple[int, int | None], said: str) -> None:
+    config = NetworkConfig(encoder=ENCODER, k=3, head=head, labels=("a", "b"), split=split)
+    assert config.window_bases == expected
+    for fitting in filter(None, expected):
+        config.check_window(fitting, "window")
+    for wrong in (expected[0] - 1, *([] if expected[1] is None else [expected[1] + 1])):
+        with pytest.raises(
+            DnabertError, match=rf"^window: {wrong:,} bases, but this model scores windows {said}; give"
+        ):
+            config.check_window(wrong, "window")
 
 
 def test_a_window_without_the_rest_of_its_block() -> None:

@@ -232,6 +232,20 @@ def test_regions_that_the_genome_has_not_are_refused(
     assert not (tmp_path / "o").exists()
 
 
+def test_a_window_too_long_for_the_model_is_named(
+    tmp_path: Path, make_model: Callable[..., Path], grch38: Path
+) -> None:
+    fasta = tmp_path / "s.fa"
+    fasta.write_text(f">short\nACGTA\n>long\n{'ACGTA' * 120}\n")
+    said = "600 bases, but this model scores windows of 3 to 512 bases; give such windows"
+    for name, given in (
+        ("chr20:3001-3600", {"genome": grch38, "region": ["chr20:2001-2100", "chr20:3001-3600"]}),
+        ("long", {"sequences": fasta}),
+    ):
+        with pytest.raises(DnabertError, match=f"^{name}: {said}"):
+            mutate(model=str(make_model()), output=tmp_path / "o", **given)
+
+
 def test_what_does_not_go_together_is_refused(tmp_path: Path, make_model: Callable[..., Path], grch38: Path) -> None:
     model, out, fasta = str(make_model()), tmp_path / "o", tmp_path / "s.fa"
     fasta.write_text(">a\nACGTACGTAC\n")

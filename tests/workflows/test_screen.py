@@ -289,8 +289,8 @@ def test_mistakes_are_one_line_and_leave_nothing(
         ({"stride": 5}, "--stride 5 is of windows on a grid"),
         ({"windows": tmp_path / "none.bed"}, "no such file"),
         ({"windows": None}, "--window BASES"),
-        ({"windows": None, "window": 600}, "scores 1 piece"),
-        ({"windows": None, "window": 5000}, "longer than every contig"),
+        ({"windows": None, "window": 600}, "--window: 600 bases, but this model scores windows of 3 to 512 bases"),
+        ({"windows": None, "window": 5000, "model": str(make_model("xl-mean"))}, "longer than every contig"),
         ({"output": vcf}, "the folder cannot be made"),
     ):
         given: dict[str, Any] = {"model": str(make_model()), "output": tmp_path / "out", "windows": bed} | flags
@@ -298,6 +298,10 @@ def test_mistakes_are_one_line_and_leave_nothing(
             screen(vcf, genome, **given)
         assert message in str(error.value)
         assert "\n" not in str(error.value)
+    long = bed.with_name("long.bed")
+    long.write_text(bed.read_text() + f"{bed.read_text().split()[0]}\t0\t600\n")
+    with pytest.raises(DnabertError, match=r"long\.bed:\d+: 600 bases, but this model scores windows of 3 to 512"):
+        screen(vcf, genome, model=str(make_model()), output=tmp_path / "out", windows=long)
     with pytest.raises(DnabertError, match="read twice"):
         screen("-", genome, model=str(make_model()), output=tmp_path / "out", windows=bed, quantile=QUANTILE)
     assert not (tmp_path / "out").exists()

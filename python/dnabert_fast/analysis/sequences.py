@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
+from ..engine.given import check_lengths
 from ..engine.meter import Meter, in_turn
 from ..engine.model import Model
 from ..engine.predict import Prepared
@@ -18,7 +19,12 @@ __all__ = ["HasWindows", "answer_units", "embed_sequences", "predict_sequences"]
 
 
 class HasWindows(Protocol):
-    """A unit of sequences; what else it holds (names, labels) is its maker's business."""
+    """A unit of sequences; what else it holds (labels) is its maker's business."""
+
+    @property
+    def names(self) -> list[str]:
+        """What the sequences are called where one of them is wrong."""
+        ...
 
     @property
     def windows(self) -> Windows:
@@ -97,7 +103,8 @@ def predict_sequences(
     """Hand each unit with its probabilities float32 [n, C] (values for a regression) to `write`, in order.
 
     A model that labels bases gives a row a base of the unit, [B, C], NaN for those that no k-mer speaks of. Returns how
-    many sequences are shorter than k; their rows are NaN.
+    many sequences are shorter than k; their rows are NaN. Raises DnabertError, naming it, for a sequence of a length
+    that the model does not score.
     """
     model.need_head()
 
@@ -105,7 +112,19 @@ def predict_sequences(
         logits = model.begin(prepared, tick)
         return lambda: model.probabilities(logits())
 
-    return answer_units(model, units, ask, max(1, len(model.labels)), write, progress, model.labels_bases)
+    return answer_units(
+        model, _fitting(model, units), ask, max(1, len(model.labels)), write, progress, model.labels_bases
+    )
+
+
+def _fitting(model: Model, units: Iterable[Unit]) -> Iterator[Unit]:
+    """The units, of which every sequence that has a k-mer is checked to be one that the head scores."""
+    for unit in units:
+        if unit.second is None:
+            long = np.flatnonzero(unit.windows.lengths >= model.k)
+            called = [f"sequence {unit.names[row]}" for row in long]
+            check_lengths(model.network.config, unit.windows.lengths[long], called.__getitem__)
+        yield unit
 
 
 def embed_sequences(

@@ -211,7 +211,9 @@ class Model:
     ) -> Iterator[F32]:
         return self._in_turn(
             self.begin(self.prepare(windows, second=others), pooling=pooling)
-            for windows, others in paired_units(sequences, second, self.k)
+            for windows, others in paired_units(
+                sequences, second, self.k, self.network.config if pooling is None else None
+            )
         )
 
     def _in_turn(self, asked: Iterable[Callable[[], Result]]) -> Iterator[Result]:

@@ -25,6 +25,9 @@ HEADS = ("none", "mlm", "sequence", "xl-concat", "xl-rnn", "xl-mean", "token")
 # Five special tokens and the 4^k k-mers: the four released vocabularies.
 VOCABULARY_SIZES = {k: 5 + 4**k for k in (3, 4, 5, 6)}
 
+# K-mers that the encoder reads at once, between [CLS] and [SEP]; longer windows are several such pieces.
+_PIECE = 510
+
 _ARCHITECTURES = {
     "none": "BertModel",
     "mlm": "BertForMaskedLM",
@@ -105,6 +108,22 @@ class NetworkConfig:
             raise ValueError(f"a regression has one output, not {len(self.labels)}")
         if not 0 < self.temperature < math.inf:
             raise ValueError(f"a temperature is a number greater than 0, not {self.temperature}")
+
+    @property
+    def window_bases(self) -> tuple[int, int | None]:
+        """The fewest and the most bases of a window that the head scores; None where there is no most."""
+        fewest, most = {"sequence": (1, 1), "xl-concat": (self.split, self.split)}.get(self.head, (1, None))
+        return _PIECE * (fewest - 1) + self.k, None if most is None else _PIECE * most + self.k - 1
+
+    def check_window(self, bases: int, what: str) -> None:
+        """Raise DnabertError, calling the window `what`, where the head does not score one of so many bases."""
+        fewest, most = self.window_bases
+        if bases < fewest or (most is not None and bases > most):
+            fitting = f"from {fewest:,} bases on" if most is None else f"of {fewest:,} to {most:,} bases"
+            raise DnabertError(
+                f"{what}: {bases:,} bases, but this model scores windows {fitting}; give such windows, or a model that "
+                "was fine-tuned on windows of this length"
+            )
 
     def with_head(self, head: str, labels: tuple[str, ...] = (), **fields: Any) -> NetworkConfig:
         """The same encoder under another head, which nobody has calibrated yet."""

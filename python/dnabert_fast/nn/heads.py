@@ -129,7 +129,7 @@ class Sequence(Head):
             longest = int(counts.max())
             raise DnabertError(
                 f"a window of {longest} pieces (over {510 * (longest - 1)} k-mers), but this model scores 1 piece "
-                "(up to 510 k-mers) a window; use shorter windows, or head xl-mean"
+                "(up to 510 k-mers) a window; give shorter windows, or a model that was fine-tuned on such long ones"
             )
         return self._linear(self.classifier, vectors)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.given import check_lengths
 from ..errors import DnabertError, FormatError
 from ..io.atomic import writing
 from ..io.bed import read_bed
@@ -27,12 +28,19 @@ _LARGEST_SEED = 1 << 63
 
 
 def read_regions(
-    path: str | Path, genome: Genome, aliases: AliasTable, k: int = 0, *, may_be_empty: bool = False
+    path: str | Path,
+    genome: Genome,
+    aliases: AliasTable,
+    k: int = 0,
+    *,
+    may_be_empty: bool = False,
+    scored_by: NetworkConfig | None = None,
 ) -> Regions:
     """Regions of a BED file on a genome's contigs; column 6, where it says "-", turns a window round.
 
     Raises FormatError naming the line for a contig that the genome has not, for a region that reaches outside it, and
-    for one shorter than `k` bases; and for a file without regions unless it `may_be_empty`.
+    for one shorter than `k` bases; and for a file without regions unless it `may_be_empty`. Raises DnabertError, naming
+    the line, for a region of a length that the head of `scored_by` does not score.
     """
     bed = read_bed(path, may_be_empty=may_be_empty)
     rows, _ = resolve(bed.contigs, genome, aliases)
@@ -51,12 +59,12 @@ def read_regions(
         at = int(short[0])
         length = bed.end[at] - bed.start[at]
         raise FormatError(f"{path}:{bed.line[at]}: a window of {length} bases is shorter than one {k}-mer")
+    if scored_by is not None:
+        check_lengths(scored_by, bed.end - bed.start, lambda row: f"{path}:{bed.line[row]}")
     return Regions(contig, bed.start, bed.end, bed.strand == ord("-"))
 
 
-def window_length(
-    given: int | None, trained: int | None, k: int, *, scored_by: NetworkConfig | None = None
-) -> int:
+def window_length(given: int | None, trained: int | None, k: int, *, scored_by: NetworkConfig | None = None) -> int:
     """The window of a verb: as given, or the one the model was trained on.
 
     Raises DnabertError where neither says it, for a window shorter than k, and for one of a length that the head of
@@ -68,7 +76,7 @@ def window_length(
     if window < k:
         raise DnabertError(f"--window {window} is shorter than one {k}-mer")
     if scored_by is not None:
-        scored_by.check_window(window, f"--window {window}")
+        scored_by.check_window(window, "--window")
     return window
 
 

@@ -23,6 +23,7 @@ from ..analysis.mutagenesis import (
     edited_logits,
 )
 from ..engine.attention import normalised
+from ..engine.given import check_lengths
 from ..engine.model import Model
 from ..engine.scores import Readout
 from ..errors import DnabertError
@@ -273,6 +274,7 @@ class _Work:
 
     def _changed(self, part: Targets, asked: _Asked, advance: Advance) -> Changed:
         model, windows = self._model, part.windows
+        check_lengths(model.network.config, part.lengths, part.names.__getitem__)
         reference, mutant = all_substitutions(model, windows, part.reverse, self.counts, advance)
         edits = deletions(part.lengths, asked.longest)
         left_out = MutationSummary()

@@ -23,7 +23,6 @@ from ..io.atomic import writing
 from ..io.columns import packed
 from ..io.vcf import VcfSource
 from ..seq.aliases import AliasTable
-from ..seq.batch import Windows
 from ..seq.genome import Genome
 from ..seq.plan import Plan, tile
 from ..seq.variants import Regions
@@ -106,8 +105,11 @@ def screen(
         contigs = Contigs(opened, AliasTable() if alias is None else AliasTable.read(alias))
         if length is not None and length > int(opened.lengths.max()):
             raise DnabertError(f"--window {length} is longer than every contig of {genome}")
-        given = None if windows is None else read_regions(windows, opened, contigs.aliases, loaded.k)
-        _try_to_score(loaded, length if given is None else int((given.end - given.start).max()))
+        given = (
+            None
+            if windows is None
+            else read_regions(windows, opened, contigs.aliases, loaded.k, scored_by=loaded.network.config)
+        )
         lists = read_known(files, contigs, progress)
         found = survey(vcf, contigs, lists, normalize, progress)
         loaded, choice = resolve_precision(loaded, model, precision, device=device, expected=inf, progress=progress)
@@ -206,12 +208,6 @@ def _check(
         raise DnabertError(f"--threshold {threshold:g}: give a difference from 0 up")
     if quantile is not None and not 0 <= quantile <= 1:
         raise DnabertError(f"--quantile {quantile:g} is not between 0 and 1")
-
-
-def _try_to_score(model: Model, length: int | None) -> None:
-    """Refuse windows that the model cannot score, before it has attended to all of them."""
-    assert length is not None
-    model.logits(model.prepare(Windows.from_strings([b"A" * length])))
 
 
 def _make(folder: Path) -> None:
