@@ -21,6 +21,7 @@ def test_it_tells_what_it_did(cli: Cli, genome: Path, model: Path, out: Path) ->
     assert (code, stdout) == (0, "")
     counts = told(err)
     assert (counts["sequences"], counts["bases"]) == ("2", "430")
+    assert "note" not in err
     assert int(counts["high regions"]) == len((out / "high.bed").read_text().splitlines())
     code, stdout, err = cli(
         "attention",
@@ -39,6 +40,10 @@ def test_it_tells_what_it_did(cli: Cli, genome: Path, model: Path, out: Path) ->
     )
     assert (code, stdout) == (0, "")
     assert told(err)["windows"] == "19"  # (400 - 40) / 20 + 1; the other contig has 30 bases
+    genome.write_bytes(genome.read_bytes().replace(b">c\n", b">c\n" + b"ACGTTGCAAG" * 12))
+    code, stdout, err = cli("attention", genome, "-m", model, "-o", out / "o.tsv")
+    assert (code, stdout) == (0, "")
+    assert " ".join(err.split()).count("sequence c has 520 bases, more than the 512 of the model's window") == 1
     (out / "one.bed").write_text("d\t0\t30\n")
     flags = ("--regions", out / "one.bed", "--full-map")
     assert cli("attention", genome, "-m", model, "-o", out / "map.npy", *flags, "-q") == (0, "", "")

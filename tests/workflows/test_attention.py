@@ -103,10 +103,17 @@ def of_regions(model: Model, genome: Path, regions: list[tuple[int, int, str]], 
 
 @pytest.mark.parametrize("name", ["out.tsv", "out.tsv.gz", "out.parquet"])
 def test_a_row_a_base_of_sequences(model: Model, folder: Path, fasta: Path, tmp_path: Path, name: str) -> None:
-    facts = attention(fasta, model=str(folder), output=tmp_path / name, summary=tmp_path / "facts.json")
-    assert (facts["sequences"], facts["shorter_than_k"], facts["bases"]) == (4, 1, 582)
-    assert facts["notes"] == []
-    assert json.loads((tmp_path / "facts.json").read_text()) == facts
+    said: list[str] = []
+    facts = attention(
+        fasta, model=str(folder), output=tmp_path / name, summary=tmp_path / "facts.json", say=said.append
+    )
+    assert (facts["sequences"], facts["shorter_than_k"], facts["longer_than_window"]) == (4, 1, 1)
+    assert facts["bases"] == 582
+    assert facts["notes"] == said
+    assert said == [
+        "sequence long has 540 bases, more than the 512 of the model's window, and is taken for one sequence; "
+        "cut a genome into windows with --regions BED or --window BASES"
+    ]
     rows = read_table(tmp_path / name)
     assert len(rows) == 582
     for key, bases in SEQUENCES.items():
@@ -230,6 +237,23 @@ def test_windows_on_a_grid(
     assert np.load(tmp_path / "small.npy") == pytest.approx(np.stack(scores), abs=1e-6)
 
 
+def test_a_contig_is_not_taken_for_a_sequence_in_silence(
+    make_model: MakeModel, fasta: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said before a long run, not after it."""
+
+    def stop(*given: Any, **more: Any) -> Any:
+        raise KeyboardInterrupt
+
+    said: list[str] = []
+    monkeypatch.setattr(Model, "begin_attention", stop)
+    model = str(make_model(block=block(10)))
+    with pytest.raises(KeyboardInterrupt):
+        attention(fasta, model=model, output=tmp_path / "out.npz", say=said.append)
+    assert len(said) == 1
+    assert said[0].startswith("sequence first has 20 bases, more than the 10 of the model's window")
+
+
 def test_the_window_of_the_model(make_model: MakeModel, grch38: Path, tmp_path: Path) -> None:
     bed = write_bed(tmp_path / "regions.bed", [(AT, AT + 500, "+")])
     trained = make_model(block=block(50))
@@ -241,7 +265,7 @@ def test_the_window_of_the_model(make_model: MakeModel, grch38: Path, tmp_path: 
 def test_a_model_that_is_not_fine_tuned(make_model: MakeModel, fasta: Path, tmp_path: Path) -> None:
     for head in ("none", "mlm"):
         facts = attention(fasta, model=str(make_model(head, ())), output=tmp_path / "out.npz")
-        assert facts["notes"] == [
+        assert facts["notes"][1:] == [
             "model model is not fine-tuned: this is the attention of its pre-training, not of a task"
         ]
 

@@ -30,6 +30,13 @@ def attention(
     """Write how much the model attends to each base: arrays, tables, tracks, and the regions attended to most."""
     from ..workflows.attention import attention as work
 
+    told: list[str] = []
+
+    def say(line: str) -> None:
+        told.append(line)
+        if not quiet:
+            note(line)
+
     with shown_progress(quiet) as progress:
         facts = work(
             source,
@@ -49,6 +56,7 @@ def attention(
             threads=threads,
             summary=summary,
             progress=progress,
+            say=say,
         )
     if quiet:
         return
@@ -57,6 +65,7 @@ def attention(
         "left_out_n": "left out for unknown bases",
         "sequences": "sequences",
         "shorter_than_k": "shorter than k, without a score",
+        "longer_than_window": "longer than the model's window",
         "bases": "bases",
         "high_regions": "high regions",
         "heads": "heads",
@@ -67,4 +76,5 @@ def attention(
         {words: facts[name] for name, words in shown.items() if name in facts},
     )
     for text in facts["notes"]:
-        note(text)
+        if text not in told:
+            note(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from math import inf
@@ -21,7 +21,7 @@ from ..io.atomic import writing
 from ..io.columns import packed
 from ..io.sequences import SequenceUnit, sequence_units
 from ..seq.aliases import AliasTable
-from ..seq.batch import Windows, cut, reverse_complement
+from ..seq.batch import PIECE, Windows, cut, reverse_complement
 from ..seq.genome import Genome
 from ..seq.plan import Plan, Stretch, tile
 from ..seq.types import F32
@@ -58,6 +58,7 @@ def attention(
     threads: int | None = None,
     summary: str | Path | None = None,
     progress: Progress = silent,
+    say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Write how much [CLS] attends to each base in the last layer (see `Model.attention`).
 
@@ -66,8 +67,8 @@ def attention(
     each contig or merged region; of these, such with more than `max_n` of their bases unknown are left out.
     output: .npy (windows of one length), .npz (scores, offsets), .tsv, .tsv.gz, .parquet (a row a base), or of a genome
     a track (.bw, .bedgraph.gz): the mean over the windows that cover a base. `high` is a BED file of the regions of
-    `high_regions`. `map_only` writes the whole map f32[heads, L, L] of a single window as .npy. Returns the facts of
-    the run, also written to `summary` as JSON.
+    `high_regions`. `map_only` writes the whole map f32[heads, L, L] of a single window as .npy. `say` is told at once
+    of a sequence longer than the model's window. Returns the facts of the run, also written to `summary` as JSON.
     """
     began = time.monotonic()
     check_outputs([source, regions], {"--output": output, "--high": high, "--summary": summary})
@@ -97,9 +98,12 @@ def attention(
                 marks.write(rows)
 
         if asked is None or genome is None:
-            counts = _attend_sequences(source, loaded, put, raw, progress)
+            long = _LongSequences(loaded, say)
+            counts = _attend_sequences(source, loaded, put, raw, long, progress)
+            notes = long.notes
         else:
             counts = asdict(_attend_genome(genome, asked, loaded, put, raw, max_n, progress))
+            notes = list(genome.notes)
     facts = {
         "verb": "attention",
         "model": choice.network,
@@ -108,7 +112,7 @@ def attention(
         **choice.facts(),
         **counts,
         **({} if marks is None else {"high_regions": marks.count}),
-        "notes": [*([] if genome is None else genome.notes), *_about(loaded), *choice.notes, *loaded.notes],
+        "notes": [*notes, *_about(loaded), *choice.notes, *loaded.notes],
         **loaded.facts(),
         "seconds": round(time.monotonic() - began, 3),
         "output": str(output),
@@ -188,7 +192,31 @@ def _attend_genome(
     return attend_genome(model, genome, asked.units, write, raw=raw, max_n=most, progress=advance)
 
 
-def _attend_sequences(source: str | Path, model: Model, put: Write, raw: bool, progress: Progress) -> dict[str, int]:
+class _LongSequences:
+    """Counts the sequences that are longer than a window of the model, and says so of the first: it may be a contig."""
+
+    def __init__(self, model: Model, say: Callable[[str], None]) -> None:
+        self.count = 0
+        self.notes: list[str] = []
+        self._most = model.block.window if model.block else PIECE + model.k - 1
+        self._say = say
+
+    def look(self, unit: SequenceUnit) -> None:
+        """Count those of a unit."""
+        rows = np.flatnonzero(unit.windows.lengths > self._most)
+        if len(rows) and not self.count:
+            name, length = unit.names[rows[0]], unit.windows.lengths[rows[0]]
+            self.notes.append(
+                f"sequence {name} has {length:,} bases, more than the {self._most:,} of the model's window, and is "
+                "taken for one sequence; cut a genome into windows with --regions BED or --window BASES"
+            )
+            self._say(self.notes[0])
+        self.count += len(rows)
+
+
+def _attend_sequences(
+    source: str | Path, model: Model, put: Write, raw: bool, long: _LongSequences, progress: Progress
+) -> dict[str, int]:
     done = bases = 0
     advance = progress("attending", "sequences", None)
 
@@ -198,14 +226,16 @@ def _attend_sequences(source: str | Path, model: Model, put: Write, raw: bool, p
         bases += len(scores)
         put(Rows(unit.windows, scores, packed(unit.names), None, _letter(model)))
 
-    short = attend_sequences(model, _single(source), write, raw, advance)
-    return {"sequences": done, "bases": bases, "shorter_than_k": short}
+    short = attend_sequences(model, _single(source, long), write, raw, advance)
+    return {"sequences": done, "bases": bases, "shorter_than_k": short, "longer_than_window": long.count}
 
 
-def _single(path: str | Path) -> Iterator[SequenceUnit]:
+def _single(path: str | Path, long: _LongSequences | None = None) -> Iterator[SequenceUnit]:
     for unit in sequence_units(path):
         if unit.second is not None:
             raise FormatError(f"{path}: pairs, but attention is of single sequences; give one sequence a row")
+        if long is not None:
+            long.look(unit)
         yield unit
 
 
