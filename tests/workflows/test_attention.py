@@ -109,6 +109,7 @@ def test_a_row_a_base_of_sequences(model: Model, folder: Path, fasta: Path, tmp_
     )
     assert (facts["sequences"], facts["shorter_than_k"], facts["longer_than_window"]) == (4, 1, 1)
     assert facts["bases"] == 582
+    assert json.loads((tmp_path / "facts.json").read_text()) == facts
     assert facts["notes"] == said
     assert said == [
         "sequence long has 540 bases, more than the 512 of the model's window, and is taken for one sequence; "
