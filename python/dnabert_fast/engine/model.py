@@ -20,10 +20,12 @@ from ..nn.checkpoint import network_hash, read_network
 from ..nn.packed import Packed
 from ..nn.staging import free_bytes
 from ..seq.batch import Windows, cut, spans, tokenize, tokenize_pairs, tokenize_spans
-from ..seq.types import F32, I32, I64, U8, Bool
+from ..seq.hidden import hide
+from ..seq.types import F32, F64, I32, I64, U8, Bool
 from .attention import Attended, Ragged, begin_attention, normalised, over_strands
 from .fleet import Fleet, device_names
 from .given import UNIT_SEQUENCES, Sequences, paired_units, units
+from .likelihood import Blanked, begin_likelihood
 from .pipeline import pipeline
 from .predict import (
     MAX_TOKENS,
@@ -140,6 +142,29 @@ class Model:
         make = spans if self.runner.staging.sends_bases else tokenize_spans
         n = len(starts)
         return [prepare(make(bases, starts, ends, side, self.k), n, reverse=side) for side in self._sides(n, reverse)]
+
+    def prepare_blanked(self, windows: Windows, first: I64, count: I64, reverse: Bool) -> list[Blanked]:
+        """As `prepare`, with k-mers first[i] to first[i] + count[i] of window i hidden; see `seq.hidden.hide`."""
+        n = len(windows)
+        sides = [(side, *hide(windows, self.k, first, count, side)) for side in self._sides(n, reverse)]
+        return [Blanked(prepare(batch, n, reverse=side), hidden) for side, batch, hidden in sides]
+
+    def begin_likelihood(
+        self, blanked: list[Blanked], tick: Callable[[float], None] | None = None
+    ) -> Callable[[], F64]:
+        """Ask for the mean log-likelihood of the hidden k-mers of each window, float64 [n], the mean of both strands
+        where the model reads both; as `begin`. The model has a masked-LM head."""
+        if self.fleet is not None:
+            request = Model.begin_likelihood, blanked, (), self.max_tokens
+            return partial(_answered, self.fleet, self.fleet.ask(request, tick or _silent))
+        part = _part(tick, len(blanked))
+        sides = [begin_likelihood(self.network, side, self.max_tokens, part, self.runner) for side in blanked]
+
+        def mean() -> F64:
+            found: F64 = np.mean([side() for side in sides], axis=0)
+            return found
+
+        return mean
 
     def _sides(self, n: int, reverse: Bool | None = None) -> tuple[Bool, ...]:
         """Which of n windows are read backwards, for each strand."""
@@ -408,7 +433,7 @@ def load(
     ).with_strand(strand)
 
 
-_Request: TypeAlias = "tuple[Callable[..., Callable[[], Any]], list[Prepared], tuple[Any, ...], int]"
+_Request: TypeAlias = "tuple[Callable[..., Callable[[], Any]], list[Any], tuple[Any, ...], int]"
 """What is asked of a process of a fleet: a method of Model, its windows, what else it takes, and the batch limit."""
 
 

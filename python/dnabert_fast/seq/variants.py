@@ -178,7 +178,8 @@ def _rotated(alleles: Windows, rows: I64, before: Windows, shift: I64) -> Window
 class Placed:
     """Alleles in their windows: those of `rows`, window i of `reference` against window i of `alternative`.
 
-    reverse bool[n]: the window is read on the other strand.
+    reverse bool[n]: the window is read on the other strand. From base at[i] of the window on, deleted[i] bases of the
+    reference give way to inserted[i] others (i64[n] each).
     """
 
     rows: I64
@@ -187,6 +188,9 @@ class Placed:
     reference: Windows
     alternative: Windows
     reverse: Bool
+    at: I64
+    deleted: I64
+    inserted: I64
 
 
 @dataclass(frozen=True)
@@ -281,6 +285,7 @@ def place(
     reach = end + np.maximum(deleted - inserted.lengths, 0)
     alleles = alleles.flagged(rows[(start < 0) | (reach > genome.lengths[contig])], Flag.CONTIG_END)
     spans = genome.fetch(contig, start, reach)
-    alternative = edits.edit_windows(spans, change.start[rows] - start, deleted, inserted, length)
+    at = change.start[rows] - start
+    alternative = edits.edit_windows(spans, at, deleted, inserted, length)
     reference = Windows.from_spans(spans.bases, spans.offsets[:-1], spans.offsets[:-1] + length)
-    return alleles, Placed(rows, start, end, reference, alternative, backward)
+    return alleles, Placed(rows, start, end, reference, alternative, backward, at, deleted, inserted.lengths)
