@@ -26,6 +26,8 @@ def test_several_runs_are_told_as_a_table(cli: Cli, table: Path, out: Path) -> N
     given = ("--train", table, "--dev", table, "--test", table, "-o", out / "m", *QUICK)
     code, stdout, err = cli("finetune", *given, "--learning-rates", "1e-5,1e-3", "--seeds", 2, "--lora", 2)
     assert (code, stdout) == (0, "")
+    for name in ("dev", "test"):
+        assert f"note: 24 of the 24 {name} sequences stand in the training set too" in " ".join(err.split())
     assert sum(line.startswith("seed ") for line in err.splitlines()) == 3
     assert "learning rate 1e-05" in err
     assert "(seeds: " in err

@@ -83,8 +83,13 @@ def test_training_goes_on_from_a_folder(tmp_path: Path, files: dict[str, Path]) 
 
 def test_real_promoters_under_the_demo_preset(tmp_path: Path) -> None:
     promoters = DATA / "prom_300_tata_60.csv.gz"
-    facts = finetune(train=promoters, dev=promoters, preset="demo", epochs=1, output=tmp_path / "out")
+    events: list[Any] = []
+    facts = finetune(
+        train=promoters, dev=promoters, preset="demo", epochs=1, output=tmp_path / "out", report=events.append
+    )
     assert facts["data"]["dev"]["also_in_train"] == 60
+    assert events[0]["note"].startswith("60 of the 60 dev sequences stand in the training set too; what is measured")
+    assert [event["event"] for event in events].count("note") == 1
     model = load(str(tmp_path / "out"))
     assert model.block is not None
     assert (model.block.window, model.labels) == (300, ("background", "promoter"))

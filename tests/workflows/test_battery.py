@@ -125,6 +125,15 @@ def test_a_stopped_battery_goes_on_and_ends_as_if_it_had_not_been(
     assert len(table(stopped)) == 9
 
 
+def test_rows_of_training_in_a_test_set_are_told_once(tmp_path: Path, sets: Path) -> None:
+    (sets / "tf" / "0" / "test.csv").write_text((sets / "tf" / "0" / "train.csv").read_text())
+    said: list[str] = []
+    battery(sets, output=tmp_path / "out", baselines=["cnn", "cnn-gru"], keep="metrics", say=said.append, **QUICK)
+    notes = [line for line in said if "training set" in line]
+    assert len(notes) == 1
+    assert notes[0].startswith("tf_0: 48 of the 48 test sequences stand in the training set too; ")
+
+
 def test_other_settings_are_refused_by_their_difference(tmp_path: Path, sets: Path) -> None:
     out = tmp_path / "out"
     battery(sets, output=out, baselines=["cnn"], **QUICK)

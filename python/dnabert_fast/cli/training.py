@@ -115,6 +115,8 @@ def _train_one(files: Mapping[str, Any], start: Mapping[str, Any], flags: dict[s
         from ..workflows.finetune import finetune as work
 
     def report(event: Mapping[str, object]) -> None:
+        if event["event"] == "note" and not quiet:
+            note(str(event["note"]))
         if event["event"] == "evaluation" and not quiet:
             shown = "  ".join(f"{name} {value:.4g}" for name, value in event.items() if isinstance(value, float))
             dim(f"step {event.get('step', '')}  {shown}")

@@ -32,7 +32,7 @@ from .common import check_seed
 from .labelled import Source
 from .progress import Progress, silent
 from .reports import plain
-from .training import about_set, drawn, model_folder, read_sets, recipe_of, teller
+from .training import about_sets, drawn, model_folder, read_sets, recipe_of, teller
 
 __all__ = ["NETWORK_ONLY", "train_baseline"]
 
@@ -88,6 +88,7 @@ def train_baseline(
     whole = len(sets["train"])
     sets["train"] = drawn(sets["train"], max_train, seed)
     folder = model_folder(output, overwrite=overwrite)
+    data = about_sets(paths, sets, report)
     network = made_baseline(baseline, len(classes), seed, choose("auto", device).device)
     learner = OneHotLearner(network)
     advance = progress("training", "sequences", len(sets["train"]) * recipe.epochs)
@@ -114,7 +115,7 @@ def train_baseline(
         "warning": collapse_warning(outcome.dev),
         "max_train": max_train,
         "drawn_from": whole,
-        "data": {name: about_set(name, paths[name], sets) for name in sets},
+        "data": data,
         "seconds": round(time.monotonic() - began, 1),
         **metrics,
     }

@@ -8,11 +8,13 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..errors import DnabertError
 from ..io.atomic import writing
+from ..train.loop import Event
 from ..train.presets import Recipe
 from ..train.recipes import check_positive
 from .baseline import train_baseline
@@ -131,12 +133,15 @@ def _train_all(
     several = len({run.seed for run in runs}) > 1
     pace = _Pace(left)
     advance = progress(f"{len(left):,} runs", "runs", None)
+    heard: set[str] = set()
     for number, run in enumerate(left, 1):
         name, model, seed = run.key
+        hear = _silent if name in heard else partial(_tell_note, say, name)
+        heard.add(name)
         place = Path(model) / name / (f"seed-{seed}" if several else "")
         pace.begin()
         try:
-            facts = _train(folder / place, run, keep, machine, _Inside(pace, advance))
+            facts = _train(folder / place, run, keep, {**machine, "report": hear}, _Inside(pace, advance))
         except (DnabertError, OSError, RuntimeError, ValueError, MemoryError) as wrong:
             # Whatever is wrong with one set must not cost the others; the reason says it.
             reason = str(wrong) if isinstance(wrong, DnabertError) else f"{type(wrong).__name__}: {wrong}"
@@ -153,6 +158,15 @@ def _train_all(
         of_seed = f"  seed {seed}" if several else ""
         rest = "" if number == len(left) else f"; about {_duration(pace.left())} left"
         say(f"{name}  {model}{of_seed}  {said}  ({number:,} of {len(left):,}{rest})")
+
+
+def _tell_note(say: Callable[[str], None], name: str, event: Event) -> None:
+    if event["event"] == "note":
+        say(f"{name}: {event['note']}")
+
+
+def _silent(event: Event) -> None:
+    """The notes of the set were told in its first run."""
 
 
 def _train(place: Path, run: Run, keep: str, machine: Mapping[str, Any], progress: Progress) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from .common import check_seed
 from .labelled import Source
 from .progress import Progress, silent
 from .reports import plain
-from .training import about_set, drawn, model_folder, network_of, numbers, read_sets, recipe_of, teller
+from .training import about_sets, drawn, model_folder, network_of, numbers, read_sets, recipe_of, teller
 
 __all__ = ["finetune"]
 
@@ -67,9 +67,9 @@ def finetune(
     on, are runs from the same start (see `train.sweep`). Of the training set at most `max_train` sequences are taken,
     drawn by the seed (see `train.subsample`). The folder gets, beside the model that was best on `dev`,
     metrics.json (dev and test metrics, runs, data, recipe; also returned), log.jsonl, one JSON object for each step
-    and evaluation, written as they come, and with LoRA adapter.safetensors. `report` is given each event. Raises
-    FormatError for a set that cannot be used, naming its line, DnabertError for settings that do not fit and, unless
-    `overwrite`, for a folder that holds a model.
+    and evaluation, written as they come, and with LoRA adapter.safetensors. `report` is given each event and notes on
+    the sets. Raises FormatError for a set that cannot be used, naming its line, DnabertError for settings that do not
+    fit and, unless `overwrite`, for a folder that holds a model.
     """
     began = time.monotonic()
     rates = _rates(learning_rate, learning_rates)
@@ -86,14 +86,14 @@ def finetune(
         check_fits(sets["train"], sets[name], base.config.k, name)
     sets["train"] = drawn(sets["train"], max_train, seed)
     folder = model_folder(output, [model, network], overwrite=overwrite)
+    data = about_sets(paths, sets, report)
     runs = len(rates) + seeds - 1
     advance = progress("training", "sequences", len(sets["train"]) * recipe.epochs * runs)
     with open(folder / "log.jsonl", "w", encoding="utf-8", buffering=1) as log:
         tell = teller(log, advance, report)
         swept = sweep(base, sets, recipe, rates, range(seed, seed + seeds), tell)
     facts = {"verb": "finetune", "preset": preset, "model": model, "max_train": max_train, **_about_run(recipe, swept)}
-    facts["data"] = {name: about_set(name, paths[name], sets) for name in sets}
-    facts |= {"seconds": round(time.monotonic() - began, 1), **_metrics(swept)}
+    facts |= {"data": data, "seconds": round(time.monotonic() - began, 1), **_metrics(swept)}
     _write(swept, folder, recipe)
     with writing(folder / "metrics.json") as partial:
         partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

@@ -27,7 +27,7 @@ from .labelled import Source, read_set
 from .progress import Advance
 from .reports import plain
 
-__all__ = ["about_set", "drawn", "model_folder", "network_of", "numbers", "read_sets", "recipe_of", "teller"]
+__all__ = ["about_sets", "drawn", "model_folder", "network_of", "numbers", "read_sets", "recipe_of", "teller"]
 
 _TASK_OF = {"classes": "classes", "values": "regression", "tokens": "tokens"}
 _POSITIVE = ("epochs", "batch", "window", "evaluations", "patience", "lora", "lora_alpha")
@@ -142,7 +142,22 @@ def teller(log: TextIO, advance: Advance, report: Callable[[Event], None]) -> Ca
     return tell
 
 
-def about_set(name: str, path: str | Path, sets: Mapping[str, LabelledSet]) -> dict[str, Any]:
+def about_sets(
+    paths: Mapping[str, str | Path], sets: Mapping[str, LabelledSet], report: Callable[[Event], None]
+) -> dict[str, dict[str, Any]]:
+    """Facts of the sets by their names; `report` is given a note of each that the training set has sequences of."""
+    found = {name: _about_set(name, paths[name], sets) for name in sets}
+    for name, facts in found.items():
+        if facts.get("also_in_train"):
+            line = (
+                f"{facts['also_in_train']:,} of the {facts['sequences']:,} {name} sequences stand in the training set "
+                "too; what is measured on them says nothing of sequences that the model has not seen"
+            )
+            report({"event": "note", "step": 0, "note": line})
+    return found
+
+
+def _about_set(name: str, path: str | Path, sets: Mapping[str, LabelledSet]) -> dict[str, Any]:
     """A set's files, sequences, labels and, where it is held out, how many of them are in the training set too."""
     data = sets[name]
     files = ",".join(Path(part).name for part in str(path).split(","))
