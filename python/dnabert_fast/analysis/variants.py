@@ -12,7 +12,7 @@ import numpy as np
 from ..engine.meter import Meter, in_turn
 from ..engine.model import Model, Run
 from ..engine.predict import Prepared
-from ..engine.scores import Readout, log_odds_ratio, weighted_difference
+from ..engine.scores import Readout
 from ..errors import ReferenceMismatch
 from ..seq.batch import Windows
 from ..seq.genome import Genome
@@ -30,6 +30,7 @@ from ..seq.variants import (
     place,
 )
 from ..seq.vcf_text import Records, allele_table
+from .changes import change_fields, change_meanings, scores_of_pairs
 
 __all__ = [
     "UNIT_RECORDS",
@@ -97,17 +98,7 @@ class ChangeScorer:
     @property
     def meanings(self) -> dict[str, str]:
         """See `Scorer`."""
-        regression = self.readout.regression
-        value = "Value" if regression else f"Probability of class {self.readout.label}"
-        said = {
-            "REF": f"{value} of the reference window",
-            "ALT": f"{value} of the window with the ALT allele",
-            "DIFF": "(ALT - REF) * max(REF, ALT), the difference score of Ji et al. 2021",
-        }
-        if regression:
-            return said | {"DIFF": "ALT - REF"}
-        meaning = "log2 odds(REF) - log2 odds(ALT); positive where the ALT allele lowers the probability"
-        return said | {"LOGOR": meaning}
+        return change_meanings(self.readout)
 
     def prepare(self, placed: Placed) -> Asked:
         """See `Scorer`."""
@@ -121,12 +112,7 @@ class ChangeScorer:
 
     def fields(self, logits: F32) -> dict[str, F64]:
         """The fields of logits [2 n, C]: those of n reference windows, then of their alternatives."""
-        readout = self.readout
-        ref, alt = np.split(readout.score(logits), 2)
-        values = {"REF": readout.value(ref), "ALT": readout.value(alt)}
-        if readout.regression:
-            return values | {"DIFF": alt - ref}
-        return values | {"DIFF": weighted_difference(ref, alt), "LOGOR": log_odds_ratio(ref, alt)}
+        return change_fields(self.readout, *scores_of_pairs(self.readout, logits))
 
 
 @dataclass(frozen=True)
