@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -184,6 +185,23 @@ def test_variants_have_the_scores_of_the_verb_variants(
         row for row in table(tmp_path / "o" / "deletions.tsv") if (row["position"], row["length"]) == ("1000016", "1")
     ]
     assert float(gone["difference"]) == pytest.approx(float(ours[1]["difference"]), abs=2e-5)
+
+
+def test_alleles_are_normalized_on_demand(
+    tmp_path: Path, make_model: Callable[..., Path], make_vcf: Callable[..., Path], grch38: Path
+) -> None:
+    genome, model = tmp_path / "g.fa", str(make_model())
+    genome.write_text(">c\n" + "ACGTTGCAAG" * 10 + "CA" * 5 + "GTTACGGATC" * 10 + "\n")
+    vcf = make_vcf(["c 108 ACA A"])
+    for normalize in (True, False):
+        given: dict[str, Any] = {"model": model, "window": 40, "normalize": normalize}
+        mutate(genome, output=tmp_path / "o", variants=vcf, **given)
+        variants(vcf, genome, output=tmp_path / "v.tsv", precision="fp32", **given)
+        [ours], [theirs] = table(tmp_path / "o" / "variants.tsv"), table(tmp_path / "v.tsv")
+        assert float(ours["p_alt"]) == pytest.approx(float(theirs["DNABERT_ALT"]), abs=2e-5)
+        assert ours["window"] == ("c:81-120" if normalize else "c:89-128")
+    with pytest.raises(DnabertError, match="--normalize is of the alleles of --variants"):
+        mutate(grch38, model=model, output=tmp_path / "o", region=["chr20:1001-1100"], normalize=True)
 
 
 def test_many_sequences_of_any_length(tmp_path: Path, make_model: Callable[..., Path]) -> None:

@@ -126,6 +126,20 @@ def test_maps_are_those_of_the_largest_changes(run: Path) -> None:
         assert "<svg" in figure
 
 
+def test_maps_are_of_the_windows_that_normalized_alleles_had(make_model: MakeModel, tmp_path: Path) -> None:
+    """A deletion written at the right end of a repeat of 10 bases, which begins at base 100 (from 0)."""
+    genome, vcf = tmp_path / "g.fa", tmp_path / "v.vcf"
+    genome.write_text(">c\n" + "ACGTTGCAAG" * 10 + "CA" * 5 + "GTTACGGATC" * 10 + "\n")
+    vcf.write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\nc\t108\t.\tACA\tA\t.\t.\t.\n")
+    given: dict[str, Any] = {"model": str(make_model()), "window": 40, "precision": "fp32"}
+    for normalize, window in ((True, "c:81-120"), (False, "c:89-128")):
+        page = tmp_path / "p.html"
+        variants(vcf, genome, output=tmp_path / "o.vcf", normalize=normalize, report=page, **given)
+        words = "".join(page_of(page).words)
+        assert f"{window}: c:108 ACA>A" in words
+        assert "the maps give other scores" not in words
+
+
 def test_what_files_say_is_never_markup(run: Path) -> None:
     """Names of samples, contigs, variants and alleles stand on the page as they are written."""
     page = page_of(run / "s.html")

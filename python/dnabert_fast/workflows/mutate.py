@@ -61,6 +61,7 @@ def mutate(
     picture: bool = False,
     strand: str = "+",
     class_name: str | None = None,
+    normalize: bool = False,
     alias: str | Path | None = None,
     precision: str = "fp32",
     device: str = "auto",
@@ -77,7 +78,9 @@ def mutate(
     of the run, also written to `summary` as JSON.
     """
     began = time.monotonic()
-    asked = _Asked(genome, tuple(region), variants, windows, window, sequences, mutations, longest, gradients, picture)
+    asked = _Asked(
+        genome, tuple(region), variants, windows, window, sequences, mutations, longest, gradients, picture, normalize
+    )
     asked.check()
     folder = Path(output)
     inputs = [genome, variants, sequences, mutations, alias, None if str(windows) in GRIDS else windows]
@@ -129,6 +132,7 @@ class _Asked:
     longest: int
     gradients: int
     picture: bool
+    normalize: bool
 
     def check(self) -> None:
         """Raise DnabertError for what does not go together."""
@@ -142,6 +146,8 @@ class _Asked:
             raise DnabertError("--sequences takes no GENOME" if self.sequences else f"{named[0]} needs GENOME")
         if self.variants is None and (self.window is not None or str(self.windows) != "centred"):
             raise DnabertError("--window and --windows say where --variants stand; leave them out")
+        if self.normalize and self.variants is None:
+            raise DnabertError("--normalize is of the alleles of --variants; leave it out")
         if self.window is not None and str(self.windows) not in GRIDS:
             raise DnabertError("--window is that of centred and tiled windows; leave it or --windows out")
         if str(self.windows) not in GRIDS and not Path(self.windows).exists():
@@ -192,6 +198,7 @@ class _Work:
             self._readout,
             window=window_length(asked.window, trained, model.k, scored_by=model.network.config) if grid else None,
             windows=asked.windows,
+            normalize=asked.normalize,
             flank=asked.longest,
             progress=self._progress("scoring", "records", None),
         )

@@ -23,7 +23,7 @@ from ..seq.aliases import AliasTable, resolve
 from ..seq.batch import Windows
 from ..seq.genome import Genome
 from ..seq.types import F32, I32, I64, Bool
-from ..seq.variants import FLAG_NAMES, changes, place
+from ..seq.variants import FLAG_NAMES, changes, normalized, place
 from .common import GRIDS, read_regions
 
 __all__ = [
@@ -185,6 +185,7 @@ def variant_targets(
     *,
     window: int | None,
     windows: str | Path,
+    normalize: bool,
     flank: int,
     progress: Callable[[int], None],
 ) -> tuple[Targets, Variants, VariantSummary]:
@@ -194,7 +195,7 @@ def variant_targets(
     Raises DnabertError where no allele has a score.
     """
     regions = None if str(windows) in GRIDS else read_regions(windows, genome, aliases, model.k)
-    options = VariantOptions(window, regions, tiled=str(windows) == "tiled")
+    options = VariantOptions(window, regions, normalize, tiled=str(windows) == "tiled")
     units: list[_Placed] = []
     counts = VariantSummary()
 
@@ -232,7 +233,7 @@ class _Placed:
 
 def _placed(unit: ScoredUnit, genome: Genome, options: VariantOptions) -> _Placed:
     alleles = unit.alleles
-    change = changes(alleles)
+    change = normalized(alleles, genome) if options.normalize else changes(alleles)
     _, placed = place(alleles, change, genome, options.window, options.regions, tiled=options.tiled)
     rows = placed.rows
     windows = np.stack([alleles.contig[rows], placed.start, placed.end, placed.reverse], axis=1).astype(np.int64)

@@ -176,6 +176,7 @@ def _maps(run: Run, top: Sequence[Allele], settings: dict[str, Any]) -> tuple[di
                 picture=True,
                 strand=str(settings.get("strand", "+")),
                 class_name=run.class_name or (str(scored) if scored in labels and len(labels) > 2 else None),
+                normalize=str(settings.get("normalize")).lower() in ("true", "yes"),
                 alias=run.alias,
                 device=run.device,
                 threads=run.threads,
