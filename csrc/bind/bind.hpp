@@ -32,5 +32,6 @@ std::span<T> fill(Array<T>& array, const char* name) {
 void bind_sequence(py::module_& m);  // k-mers, rows, distinct pieces, alleles, tracks
 void bind_files(py::module_& m);     // genomes, FASTA streams, VCF text, tables
 void bind_training(py::module_& m);  // samples of a corpus, masking
+void bind_score_table(py::module_& m);
 
 }  // namespace dnabert::bind

@@ -5,4 +5,5 @@ PYBIND11_MODULE(_core, m) {
     dnabert::bind::bind_sequence(m);
     dnabert::bind::bind_files(m);
     dnabert::bind::bind_training(m);
+    dnabert::bind::bind_score_table(m);
 }

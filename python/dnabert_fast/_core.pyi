@@ -99,6 +99,25 @@ def vcf_splice(
 ) -> U8: ...
 def format_table(columns: list[tuple[U8, I64] | I64 | I32 | F32], rows: int) -> U8: ...
 
+# tables of scores
+
+class ScoreTable:
+    header: bytes
+    contigs: list[str]
+    def __init__(self, path: bytes, index: bytes) -> None: ...
+    def find(
+        self,
+        contig: int,
+        start: I64,
+        deleted: U8,
+        deleted_offsets: I64,
+        inserted: U8,
+        inserted_offsets: I64,
+        columns: I32,
+        values: F32,
+        hits: U8,
+    ) -> None: ...
+
 # samples of a corpus, masking
 
 def clean_runs(bases: U8) -> I64: ...

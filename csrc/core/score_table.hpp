@@ -1,0 +1,115 @@
+// Scores of alleles in a sorted, indexed table (BGZF text: chrom, pos, ref, alt, numbers), read forward along a contig.
+// Knows nothing of VCF, and of what the numbers mean.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/mapped.hpp"
+#include "core/number.hpp"
+
+namespace dnabert {
+
+/// What a table holds of an allele.
+enum class TableHit : uint8_t {
+    absent = 0,     // no row at its position
+    found = 1,      // its row
+    other_alt = 2,  // rows of its REF, without its ALT
+    other_ref = 3,  // rows of another REF
+};
+
+/// Where the rows of each contig begin, out of a .tbi or .csi (SAM specification section 5.2; CSI version 1).
+struct TableIndex {
+    struct Contig {
+        std::string name;
+        uint64_t first = 0;           // virtual offset of its first row
+        std::vector<uint64_t> tiles;  // a virtual offset from which no row of this tile, or of a later one, is missing
+    };
+    int shift = 14;  // a tile has 1 << shift positions
+    std::vector<Contig> contigs;
+
+    /// Reads the index at `path`; FormatError for one that is broken, or not of columns 1 and 2 counted from 1.
+    static TableIndex read(const std::string& path);
+};
+
+/// A table that is searched in the order of its rows. One thread at a time.
+///
+/// Rows are in normal form: alleles trimmed and moved left, one base before those of insertions and deletions. Raises
+/// FormatError for a table that is not BGZF, cut off, without the columns chrom, pos, ref and alt, or out of order.
+class ScoreTable {
+  public:
+    ScoreTable(const std::string& path, const std::string& index);
+    ~ScoreTable();
+
+    /// All lines that begin with '#', as they are.
+    const std::string& header() const { return header_; }
+    /// The names of the columns, without the '#'.
+    const std::vector<std::string>& columns() const { return columns_; }
+    const std::vector<TableIndex::Contig>& contigs() const { return index_.contigs; }
+
+    struct Alleles {
+        std::span<const int64_t> start;    // 0-based: the first base that changes
+        std::span<const uint8_t> deleted;  // allele i: [deleted_offsets[i], deleted_offsets[i + 1])
+        std::span<const int64_t> deleted_offsets;
+        std::span<const uint8_t> inserted;
+        std::span<const int64_t> inserted_offsets;
+    };
+
+    /// Numbers of the first row of each allele on a contig: values[c * n + i] of column `columns[c]` for allele i, NaN
+    /// where there is none, and hits[i]. Alleles ascend by the position of their rows (`row_position`), else
+    /// std::invalid_argument; one that lies before those of the last call is sought anew.
+    void find(size_t contig, const Alleles& alleles, std::span<const int32_t> columns, std::span<float> values,
+              std::span<uint8_t> hits);
+
+  private:
+    class Block;
+    struct Row;
+
+    void read_header();
+    void seek(uint64_t virtual_offset);
+    bool fill();
+    bool peek();
+    bool next_line(std::string_view& line);
+    bool position_of(std::string_view line, int64_t& position) const;
+    void advance(int64_t position);
+    void hold(std::string_view line);
+    TableHit match(std::string_view deleted, std::string_view inserted, Row& row) const;
+    void take(const Row& row, std::span<const int32_t> columns, std::span<float> values, size_t at, size_t n) const;
+    std::string place(int64_t position) const;
+
+    std::string path_;
+    MappedFile file_;
+    TableIndex index_;
+    std::string header_;
+    std::vector<std::string> columns_;
+
+    // The text from the cursor on, of which `block_` has more, and of what follows `ahead_` has inflated a little.
+    Bytes text_;
+    size_t at_ = 0;
+    size_t end_ = 0;
+    std::unique_ptr<Block> block_;
+    std::unique_ptr<Block> ahead_;
+    Bytes head_;
+    bool peeked_ = false;
+    int64_t head_position_ = -1;  // of the first whole line of `ahead_`; -1: none on this contig
+    size_t head_line_ = 0;
+
+    size_t contig_ = SIZE_MAX;
+    std::string chrom_;  // name of the contig, and a tab
+    bool ended_ = false;
+    int64_t last_ = 0;          // position of the last row that was read
+    int64_t held_at_ = -1;      // the position whose rows are held
+    std::string held_;          // those rows, one after the other
+    std::vector<size_t> rows_;  // where each begins, and the end
+};
+
+/// The position, from 1, of an allele's row: the base before an insertion or deletion, else the first that changes.
+inline int64_t row_position(int64_t start, size_t deleted, size_t inserted) {
+    return start + ((deleted == 0) == (inserted == 0));
+}
+
+}  // namespace dnabert
