@@ -1,0 +1,92 @@
+"""Tables of scores of alleles in CADD's layout, and the distributions that their scores are ranked by."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import FormatError
+from ..seq.table import format_table
+from .atomic import WrittenAside, writing
+from .bgzf import TabixColumns, open_bytes, publish_index
+
+if TYPE_CHECKING:
+    from ..seq.table import TextColumn
+    from ..seq.types import F32, I64
+
+__all__ = ["COLUMNS", "ScoreTableSink", "StoredBackground", "read_background", "write_background"]
+
+COLUMNS = ("Chrom", "Pos", "Ref", "Alt", "RawScore", "PHRED")
+"""The columns that CADD's tables have."""
+
+
+class ScoreTableSink(WrittenAside):
+    """Rows of alleles as BGZF text, a block a unit, with a tabix index (-s1 -b2 -e2), .csi beyond 2^29 bases.
+
+    `meta` are lines that begin with ##, `fields` the names of the columns behind CADD's. Raises FormatError where rows
+    are out of order.
+    """
+
+    def __init__(self, path: str | Path, meta: Sequence[str], fields: Sequence[str]) -> None:
+        if not str(path).endswith(".tsv.gz"):
+            raise FormatError(f"{path}: a table of scores is BGZF text with an index; name it .tsv.gz")
+        super().__init__(path)
+        self._longest = 0
+        self._file = open_bytes(self.partial, self.path, compressed=True)
+        lines = [*meta, "#" + "\t".join((*COLUMNS, *fields)), ""]
+        self._file.write(np.frombuffer("\n".join(lines).encode(), np.uint8))
+        self._file.end_unit()
+
+    def write(self, chrom: TextColumn, position: I64, ref: TextColumn, alt: TextColumn, scores: Sequence[F32]) -> None:
+        """Write the rows of a unit: position i64[n] from 1, and the numbers behind ALT, f32[n] each."""
+        if not len(position):
+            return
+        self._longest = max(self._longest, int(position.max()))
+        self._file.write(format_table([chrom, np.ascontiguousarray(position, np.int64), ref, alt, *scores]))
+        self._file.end_unit()
+
+    def _finish(self, afterwards: ExitStack) -> None:
+        self._file.close()
+        columns = TabixColumns(0, 1, 1, zero_based=False)
+        if not publish_index(self.partial, self.path, columns, afterwards, longest=self._longest):
+            raise FormatError(f"{self.path}: its rows are out of order and cannot be indexed")
+
+    def _abandon(self) -> None:
+        self._file.close()
+
+
+@dataclass(frozen=True)
+class StoredBackground:
+    """A distribution of scores in a file: bins and counts i64[b], and what is known of it."""
+
+    bins: I64
+    counts: I64
+    facts: dict[str, Any]
+
+
+def read_background(path: Path) -> StoredBackground | None:
+    """The distribution at `path`, None where there is no file; FormatError for one that is broken."""
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            facts = json.loads(str(found["facts"]))
+            bins, counts = found["bins"].astype(np.int64), found["counts"].astype(np.int64)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise FormatError(
+            f"{path}: broken background ({error}); delete it, or make it anew with --background"
+        ) from None
+    return StoredBackground(bins, counts, facts)
+
+
+def write_background(path: Path, found: StoredBackground) -> None:
+    """Write a distribution as .npz."""
+    with writing(path) as partial, open(partial, "wb") as file:
+        np.savez_compressed(file, bins=found.bins, counts=found.counts, facts=np.array(json.dumps(found.facts)))
