@@ -10,7 +10,21 @@ from typing import Annotated
 import typer
 
 from ..errors import DnabertError
-from . import attention, check, evaluate, machine, motifs, mutate, prepare, pretrain, report, score, screening, training
+from . import (
+    attention,
+    bench,
+    check,
+    evaluate,
+    machine,
+    motifs,
+    mutate,
+    prepare,
+    pretrain,
+    report,
+    score,
+    screening,
+    training,
+)
 from .screen import Told, err, plain
 
 __all__ = ["app", "run"]
@@ -48,6 +62,7 @@ for verb in (
 ):
     app.command()(verb)
 app.add_typer(prepare.app, name="prepare")
+app.add_typer(bench.bench, name="bench")
 
 
 def _version(asked: bool) -> None:

@@ -361,6 +361,33 @@ Resamples: TypeAlias = Annotated[int, _option(help="Bootstrap resamples of the i
 Interval: TypeAlias = Annotated[str, _option(help="percentile or bca.")]
 Level: TypeAlias = Annotated[float, _option(help="Level of the intervals.")]
 ResamplingSeed: TypeAlias = Annotated[int, _option("--seed", help="Seed of the resamples.")]
+JudgedVariants: TypeAlias = Annotated[
+    list[str] | None,
+    _file("In place of TABLE: scored alleles (VCF, BCF, .tsv, .parquet); repeated, others add scores of them.", "FILE",
+          "--variants"),
+]  # fmt: skip
+KnownTruth: TypeAlias = Annotated[
+    str | None,
+    _option("--truth", help="What is known of them: FIELD of 0 and 1 or of numbers, or values of class 1 (and 0).",
+            metavar="FIELD[=A,B[:C,D]]"),
+]  # fmt: skip
+JudgedScores: TypeAlias = Annotated[
+    list[str] | None,
+    _option("--score", help="Judge this field too, or ours in this direction; may be repeated.",
+            metavar="FIELD[:sign|neg|abs]"),
+]  # fmt: skip
+NearFeatures: TypeAlias = Annotated[
+    list[str] | None,
+    _file("Tell alleles apart by their distance to these regions; may be repeated.", "[NAME=]BED", "--features"),
+]
+DistanceBins: TypeAlias = Annotated[
+    str | None, _option("--bins", help="Upper ends of the bins of distances; default: 100,1000,10000.")
+]
+Classifiers: TypeAlias = Annotated[
+    list[str] | None,
+    _option("--classifier", help="Learn from all scores: logistic (default), boosting, none; may be repeated.",
+            metavar="KIND"),
+]  # fmt: skip
 
 # Reports
 Report: TypeAlias = Annotated[
@@ -379,3 +406,17 @@ ReportedGenome: TypeAlias = Annotated[
 ReportedCalls: TypeAlias = Annotated[Path | None, _file("The regions that --calls of a scan wrote.", "BED", "--calls")]
 Facts: TypeAlias = Annotated[Path | None, _file("What --summary of the run wrote.", "JSON")]
 Maps: TypeAlias = Annotated[int, _option(help="Mutation maps of so many of the largest changes.", min=0)]
+
+# Benchmarks
+BenchModel: TypeAlias = Annotated[
+    str | None,
+    _file("Model folder, hub name, 'demo' or a shape of random weights (dnabert-6); default: both.", "DIR",
+          "--model", "-m"),
+]  # fmt: skip
+GueFolder: TypeAlias = Annotated[Path, _argument(help="A folder of folders with train, dev and test.", metavar="DIR")]
+GueModels: TypeAlias = Annotated[
+    list[str] | None,
+    _file("Pre-trained model to fine-tune, or folder of a model a set; repeatable.", "[NAME=]DIR", "--model", "-m"),
+]
+Quick: TypeAlias = Annotated[bool, _option("--quick", help="A second for each figure, and the small model alone.")]
+Json: TypeAlias = Annotated[Path | None, _file("Write the figures as JSON.", "FILE", "--json")]
