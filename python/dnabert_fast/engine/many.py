@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from ..nn.encoder import Encoder
-from ..nn.many import encoder_hash, many_headed, on_encoder
+from ..nn.many import many_headed, on_encoder
 from .fleet import Fleet
 from .model import Model, load
 
@@ -37,21 +37,18 @@ class Encoders:
     """Holds each encoder once, however many of the models have it."""
 
     def __init__(self) -> None:
-        self._held: dict[tuple[str, str], Encoder] = {}
+        self._held: dict[object, Encoder] = {}
 
-    def __len__(self) -> int:
-        return len(self._held)
+    def shared(self, model: Model, key: object) -> Model:
+        """The model on the encoder that is held under a key; the first of a key lends its own.
 
-    def shared(self, model: Model, precision: str = "") -> tuple[Model, str]:
-        """The model on the encoder that is held of its hash and a precision, and that hash.
-
-        What the model's own encoder took is free when nobody else holds it.
+        What the encoders of the others took, and their prepared weights, is free when nobody else holds it.
         """
-        found = encoder_hash(model.network)
-        held = self._held.setdefault((found, precision), model.network.encoder)
-        if held is model.network.encoder:
-            return model, found
-        return replace(model, network=on_encoder(model.network, held)), found
+        held = self._held.get(key)
+        if held is None:
+            self._held[key] = model.network.encoder
+            return model
+        return replace(model, network=on_encoder(model.network, held))
 
 
 def together(models: Sequence[Model]) -> Together:
@@ -129,6 +126,6 @@ def _panel(device: str, recipes: tuple[Recipe, ...], threads: int) -> _Panel:
             model = load(
                 folder, device=device, precision=recipe.precision, threads=threads, exceptions=recipe.exceptions
             )
-            models.append(encoders.shared(model)[0])
+            models.append(encoders.shared(model, recipe))
         made.append(together(models).model)
     return _Panel(tuple(replace(model, runner=made[0].runner) for model in made))

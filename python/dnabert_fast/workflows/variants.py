@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -16,7 +15,6 @@ import numpy as np
 from .. import __version__
 from ..analysis.variants import (
     UNIT_RECORDS,
-    ChangeScorer,
     ScoredUnit,
     Scorer,
     VariantOptions,
@@ -35,12 +33,23 @@ from ..seq.genome import Genome
 from ..seq.types import F32
 from ..seq.variants import FLAG_NAMES, Flag, Regions
 from ..seq.vcf_text import Records, splice
-from .common import GRIDS, check_outputs, read_regions, window_length, write_summary
-from .precision import AUTO, Choice, load_first, resolve_precision
+from .common import GRIDS, check_outputs, write_summary
+from .precision import AUTO, Choice, resolve_precision
 from .progress import Follow, Progress, silent
 from .report import check_report
 from .report import report as report_run
 from .report_parts import command_line
+from .scorers import (
+    AskedModel,
+    asked_fields,
+    asked_models,
+    load_models,
+    prefix_of,
+    resolve_models,
+    shared_regions,
+    shared_window,
+    window_notes,
+)
 
 __all__ = ["VariantOutput", "variant_settings", "variants", "window_notes"]
 
@@ -51,8 +60,11 @@ def variants(
     vcf: str | Path,
     genome: str | Path,
     *,
-    model: str,
+    model: str | Sequence[str] | None = None,
+    models: str | Path | None = None,
     output: str | Path,
+    ensemble: str | None = None,
+    fields: str | Sequence[str] | None = None,
     windows: str | Path = "centred",
     window: int | None = None,
     strand: str = "+",
@@ -70,7 +82,9 @@ def variants(
 ) -> dict[str, Any]:
     """Score every ALT allele of a VCF or BCF and write each record back with its scores in INFO.
 
-    `model` is a folder, hub name or "demo", or NAME=one of these to put NAME into the fields' names. output: .vcf.gz
+    `model` is a folder, hub name or "demo", or NAME=one of these to put NAME into the fields' names; several are each
+    named, or listed in a file `models` of name, folder and, if wanted, class. `ensemble` "mean" adds the fields of the
+    mean of their log-odds; `fields` are the scores that are written of each, such as "LOGOR,DIFF". output: .vcf.gz
     (BGZF with index), .vcf, .bcf, "-" (VCF on standard output), or a table of alleles: .tsv, .tsv.gz, .parquet.
     `windows` is "centred" (the first changed base stands at window // 2), "tiled" (windows of a grid, which neighbours
     share: a changed base stands in the middle half of its own) or a BED file whose regions are the windows.
@@ -83,25 +97,27 @@ def variants(
     began = time.monotonic()
     if ref_mismatch not in _MISMATCHES:
         raise DnabertError(f"--ref-mismatch {ref_mismatch}: choose one of {', '.join(_MISMATCHES)}")
-    check_outputs([vcf, genome, windows, alias], {"--output": output, "--summary": summary, "--report": report})
+    check_outputs([vcf, genome, windows, alias, models], {"--output": output, "--summary": summary, "--report": report})
     check_report(report, [], output)
-    prefix, folder = _named(model)
-    loaded = load_first(folder, precision, device=device, threads=threads, strand=strand)
-    readout = loaded.readout(class_name)
-    block = loaded.block
+    named, keys = asked_models(model, models, class_name), asked_fields(fields)
+    if report is not None and (len(named) > 1 or fields is not None):
+        raise DnabertError("--report is of one model and all of its fields; leave it out, or --fields and other models")
+    loaded = load_models(
+        named, precision, device=device, threads=threads, strand=strand, ensemble=ensemble, keys=keys, progress=progress
+    )
     grid = str(windows) in GRIDS
     if not grid and not Path(windows).exists():
         raise DnabertError(f"--windows {windows}: no such file; give a BED file, 'centred' or 'tiled'")
     if not grid and window is not None:
         raise DnabertError(f"--window {window} is that of centred and tiled windows; leave it or --windows out")
-    length = window_length(window, block.window if block else None, loaded.k) if grid else None
+    length = shared_window(loaded, window) if grid else None
     counts = VariantSummary()
     with ExitStack() as stack:
         opened = stack.enter_context(Genome.open(genome))
         aliases = AliasTable() if alias is None else AliasTable.read(alias)
         if length is not None and length > int(opened.lengths.max()):
             raise DnabertError(f"--window {length} is longer than every contig of {genome}")
-        regions = None if grid else read_regions(windows, opened, aliases, loaded.k)
+        regions = None if grid else shared_regions(windows, loaded, opened, aliases)
         options = VariantOptions(length, regions, normalize, ref_mismatch, tiled=str(windows) == "tiled")
         source = VcfSource(vcf, UNIT_RECORDS)
         contigs: dict[str, None] = {}
@@ -117,34 +133,35 @@ def variants(
             expected = _expected(first, lambda names: contig_of(names)[0], regions)
             units = chain(first, units)
             _try_to_write(output)
-        loaded, choice = resolve_precision(
-            loaded, folder, precision, device=device, expected=expected, progress=progress
-        )
-        scorers = [ChangeScorer(loaded, readout)]
-        settings = variant_settings(loaded, readout, options, opened, aliases, choice)
-        out = VariantOutput(stack, output, source, prefix, scorers, settings, overwrite)
+
+        def in_precision(model: Model, folder: str) -> tuple[Model, Choice]:
+            return resolve_precision(model, folder, precision, device=device, expected=expected, progress=progress)
+
+        panel = resolve_models(loaded, in_precision, window=length, ensemble=ensemble, keys=keys)
+        scorers = [panel.scorer]
+        shared = variant_settings(panel.model, panel.readouts[0], options, opened, aliases, panel.choices[0])
+        settings = panel.settings(shared)
+        out = VariantOutput(stack, output, source, prefix_of(named), scorers, settings, overwrite)
         follow = Follow(progress("scoring", "records", None))
         units_followed = _followed(units, follow)
         score_variants(
-            scorers, loaded.run, opened, units_followed, contig_of, out.write, options, counts, progress=follow
+            scorers, panel.run, opened, units_followed, contig_of, out.write, options, counts, progress=follow
         )
         notes = [*opened.notes, *source.header.repairs, *refused(list(contigs), opened, aliases).values()]
-        notes += window_notes(loaded, length)
-    notes += [*_other_assembly(counts), *out.notes(), *choice.notes, *loaded.notes]
+    notes += [*_other_assembly(counts), *out.notes(), *panel.notes()]
     facts = {
         "verb": "variants",
-        **settings,
-        **choice.facts(),
+        **panel.facts(settings),
         **counts.facts(),
         "notes": notes,
-        **loaded.facts(),
+        **panel.model.facts(),
         "seconds": round(time.monotonic() - began, 3),
         "output": str(output),
     }
     write_summary(summary, facts)
     if report is not None:
         report_run(
-            output, output=report, model=model, genome=genome, windows=windows, window=window, alias=alias,
+            output, output=report, model=_report_of(named), genome=genome, windows=windows, window=window, alias=alias,
             class_name=class_name, facts=facts, command=command_line(variants, asked), device=device, threads=threads,
             progress=progress,
         )  # fmt: skip
@@ -223,30 +240,10 @@ def _other_assembly(counts: VariantSummary) -> list[str]:
     return ["no allele was scored: is GENOME the assembly of VCF?"]
 
 
-def _named(model: str) -> tuple[str, str]:
-    """The prefix of the fields and the model's folder, out of [NAME=]DIR."""
-    name, equals, folder = model.partition("=")
-    if not equals or Path(model).exists():
-        return "DNABERT", model
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
-        raise DnabertError(f"--model {model}: NAME may hold letters, digits and _, and starts with a letter")
-    return f"DNABERT_{name}", folder
-
-
-def window_notes(model: Model, window: int | None) -> list[str]:
-    """Where centred windows of this length are not what the model was trained on."""
-    block = model.block
-    if block is None or window is None:
-        return []
-    notes = []
-    if block.anchor not in ("any", "centre"):
-        notes.append(
-            f"the model was trained on windows anchored at: {block.anchor}; a window centred on a variant is another "
-            "kind of input; give such windows with --windows FILE.bed"
-        )
-    if window != block.window:
-        notes.append(f"the model was trained on windows of {block.window} bases, not {window}")
-    return notes
+def _report_of(named: Sequence[AskedModel]) -> str:
+    """The model that a report is of, as it takes it."""
+    [one] = named
+    return f"{one.name}={one.folder}" if one.name else one.folder
 
 
 class VariantOutput:
