@@ -25,8 +25,21 @@ Sequences: TypeAlias = Annotated[
 
 # The model and the machine
 Model: TypeAlias = Annotated[str, _file("Model folder, hub name, or 'demo'.", "DIR", "--model", "-m")]
-NamedModel: TypeAlias = Annotated[
-    str, _file("Model folder, hub name or 'demo'; NAME= goes into the fields' names.", "[NAME=]DIR", "--model", "-m")
+NamedModels: TypeAlias = Annotated[
+    list[str] | None,
+    _file(
+        "Model folder, hub name or 'demo'; NAME= goes into the fields' names. Once for each of several models.",
+        "[NAME=]DIR", "--model", "-m",
+    ),
+]  # fmt: skip
+ModelList: TypeAlias = Annotated[
+    Path | None, _file("Several models: lines of name, folder and, if wanted, class, with tabs between.", "FILE")
+]
+EnsembleScores: TypeAlias = Annotated[
+    str | None, _option(help="mean: scores of the mean of the models' log-odds too.", metavar="mean")
+]
+ScoreFields: TypeAlias = Annotated[
+    str | None, _option("--fields", help="Scores to write of each model: some of REF,ALT,DIFF,LOGOR.", metavar="LIST")
 ]
 Strand: TypeAlias = Annotated[str, _option(help="Strand the model reads: +, - or both (their mean).")]
 ClassName: TypeAlias = Annotated[

@@ -14,8 +14,11 @@ __all__ = ["embed", "predict", "scan", "tokenize", "variants"]
 def variants(
     vcf: o.Vcf,
     genome: o.Genome,
-    model: o.NamedModel,
     output: o.VcfOutput,
+    model: o.NamedModels = None,
+    models: o.ModelList = None,
+    ensemble: o.EnsembleScores = None,
+    fields: o.ScoreFields = None,
     windows: o.Windows = "centred",
     window: o.Window = None,
     strand: o.Strand = "+",
@@ -39,7 +42,10 @@ def variants(
             vcf,
             genome,
             model=model,
+            models=models,
             output=output,
+            ensemble=ensemble,
+            fields=fields,
             windows=windows,
             window=window,
             strand=strand,
@@ -220,6 +226,8 @@ def _show_sequences(facts: dict[str, Any], quiet: bool) -> None:
 
 
 def _show_precision(facts: dict[str, Any]) -> None:
-    """Say which precision `auto` took, and why."""
-    if facts["precision_reason"] != "asked for":
-        dim(f"precision {facts['precision_reason']}")
+    """Say which precision `auto` took, and why; of several models each reason once."""
+    reasons = dict.fromkeys(told["precision_reason"] for told in facts.get("models", [facts]))
+    for reason in reasons:
+        if reason != "asked for":
+            dim(f"precision {reason}")
