@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .workflows.battery import battery as battery
     from .workflows.check import check as check
     from .workflows.finetune import finetune as finetune
+    from .workflows.merge import merge as merge
+    from .workflows.merge import status as status
     from .workflows.motifs import motifs as motifs
     from .workflows.pretrain import pretrain as pretrain
     from .workflows.scan import scan as scan
@@ -46,11 +48,13 @@ _HOME = {
     "embed": "workflows.sequences",
     "finetune": "workflows.finetune",
     "load": "engine.model",
+    "merge": "workflows.merge",
     "motifs": "workflows.motifs",
     "predict": "workflows.sequences",
     "pretrain": "workflows.pretrain",
     "scan": "workflows.scan",
     "screen": "workflows.screen",
+    "status": "workflows.merge",
     "stream": "engine.dataset",
     "variants": "workflows.variants",
 }

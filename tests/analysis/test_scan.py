@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import dnabert_fast.analysis.scan as analysis
 from dnabert_fast import DnabertError, Genome, Model
-from dnabert_fast.analysis.scan import CallMerger, ScanSummary, ScanUnit, plan_scan, scan
+from dnabert_fast.analysis.scan import CallMerger, ScanSummary, ScanUnit, called, plan_scan, scan
 from dnabert_fast.seq.batch import PIECE
 from dnabert_fast.seq.plan import Stretch, tile
 from dnabert_fast.seq.variants import Regions
@@ -45,8 +45,9 @@ def test_calls_are_merged_over_units(data: st.DataObject, window: int, stride: i
             stretch = Stretch(contig, start, start + stride * n, 0, 10_000)
             units.append(ScanUnit(stretch, starts, np.array(scores, np.float32), np.empty(0, np.float32)))
             start += stride * n + data.draw(st.sampled_from([0, 1, 30]))
-    merger = CallMerger(window, 0.5)
-    found = [region for unit in units for region in merger.add(unit)] + merger.close()
+    merger = CallMerger()
+    found = [region for unit in units for region in merger.add(unit.stretch.contig, *called(unit, window, 0.5))]
+    found += merger.close()
     assert found == merged(windows, window, 0.5)
     assert merger.close() == []
 

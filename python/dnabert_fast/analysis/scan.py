@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,29 +16,25 @@ from ..seq.batch import MAX_TOKENS, PIECE
 from ..seq.genome import Genome
 from ..seq.plan import Stretch, stretches, tile
 from ..seq.track import overlap_mean
-from ..seq.types import F32, I64, U8
+from ..seq.types import F32, I64, U8, Bool
 from ..seq.variants import Regions
 
-__all__ = ["UNIT_BASES", "UNIT_WINDOWS", "ScanSummary", "ScanUnit", "plan_scan", "scan", "unknown_bases"]
+__all__ = [
+    "UNIT_BASES",
+    "UNIT_WINDOWS",
+    "CallMerger",
+    "ScanSummary",
+    "ScanUnit",
+    "called",
+    "plan_scan",
+    "scan",
+    "unknown_bases",
+]
 
 UNIT_BASES = 1_000_000
 UNIT_WINDOWS = 8192
 UNIT_WINDOW_BASES = 1 << 29
 """Bases of a stretch's windows, one window after the other, from which it has fewer than `UNIT_WINDOWS`."""
-
-
-@dataclass(frozen=True)
-class ScanUnit:
-    """The scores of one stretch.
-
-    start i64[n]: starts of the windows the stretch owns, in order; score f32[n]; mean f32[L], L the stretch's length:
-    the mean score of all windows that cover a base, NaN where there is none.
-    """
-
-    stretch: Stretch
-    start: I64
-    score: F32
-    mean: F32
 
 
 @dataclass
@@ -53,6 +49,26 @@ class ScanSummary:
     pieces: int = 0
     pieces_encoded: int = 0
 
+    def add(self, other: ScanSummary) -> None:
+        """Count what another did too."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+
+@dataclass(frozen=True)
+class ScanUnit:
+    """The scores of one stretch.
+
+    start i64[n]: starts of the windows the stretch owns, in order; score f32[n]; mean f32[L], L the stretch's length:
+    the mean score of all windows that cover a base, NaN where there is none. `counts` are of this unit alone.
+    """
+
+    stretch: Stretch
+    start: I64
+    score: F32
+    mean: F32
+    counts: ScanSummary = field(default_factory=ScanSummary)
+
 
 @dataclass(frozen=True)
 class _Work:
@@ -60,6 +76,22 @@ class _Work:
     start: I64
     prepared: list[Prepared] | None
     left_out: int
+
+    @property
+    def own(self) -> Bool:
+        """Which of the windows the stretch owns; the others reach into it."""
+        owned: Bool = self.start >= self.stretch.start
+        return owned
+
+    def counts(self) -> ScanSummary:
+        sides = self.prepared or []
+        return ScanSummary(
+            windows=int(np.count_nonzero(self.own)),
+            left_out_n=self.left_out,
+            bases=self.stretch.end - self.stretch.start,
+            pieces=sum(len(side.batch.owner) for side in sides),
+            pieces_encoded=sum(len(side.distinct.first) for side in sides),
+        )
 
 
 def plan_scan(genome: Genome, window: int, stride: int, regions: Regions | None, summary: ScanSummary) -> list[Stretch]:
@@ -113,7 +145,7 @@ def _tokens(window: int) -> int:
 def scan(
     model: Model,
     genome: Genome,
-    plan: list[Stretch],
+    plan: Iterable[Stretch],
     write: Callable[[ScanUnit], None],
     summary: ScanSummary,
     *,
@@ -146,24 +178,21 @@ def scan(
         return _Work(stretch, starts, model.prepare_spans(bases, starts - first, starts - first + window), left_out)
 
     def compute(work: _Work) -> Callable[[], ScanUnit]:
-        stretch, length = work.stretch, work.stretch.end - work.stretch.start
-        summary.left_out_n += work.left_out
-        summary.bases += length
+        stretch, length, counts = work.stretch, work.stretch.end - work.stretch.start, work.counts()
+        summary.add(counts)
         meter = Meter(length, progress)
         if work.prepared is None:
             meter.close()
-            return lambda: ScanUnit(stretch, work.start, np.empty(0, np.float32), np.full(length, np.nan, np.float32))
-        summary.pieces += sum(len(side.batch.owner) for side in work.prepared)
-        summary.pieces_encoded += sum(len(side.distinct.first) for side in work.prepared)
-        own = work.start >= stretch.start
-        summary.windows += int(np.count_nonzero(own))
+            nothing = np.empty(0, np.float32), np.full(length, np.nan, np.float32)
+            return lambda: ScanUnit(stretch, work.start, *nothing, counts)
+        own = work.own
         logits = model.begin(work.prepared, meter.tick)
 
         def finish() -> ScanUnit:
             score = readout.value(readout.score(logits())).astype(np.float32)
             meter.close()
             mean = overlap_mean(work.start, work.start + window, score, stretch.start, length)
-            return ScanUnit(stretch, work.start[own], score[own], mean)
+            return ScanUnit(stretch, work.start[own], score[own], mean, counts)
 
         return finish
 
@@ -171,26 +200,29 @@ def scan(
     return summary
 
 
+def called(unit: ScanUnit, window: int, threshold: float) -> tuple[I64, I64, F32]:
+    """Windows of a unit that reach a threshold, merged into regions: start and end i64[n], highest score f32[n]."""
+    high = unit.score >= threshold
+    starts, scores = unit.start[high], unit.score[high]
+    first = np.flatnonzero(np.diff(starts, prepend=-window - 1) > window)
+    last = np.append(first[1:], len(starts))[: len(first)] - 1
+    best = np.maximum.reduceat(scores, first) if len(first) else scores
+    return starts[first], starts[last] + window, best
+
+
 @dataclass
 class CallMerger:
-    """Merges windows that reach a threshold into regions; remembers the open region between units."""
+    """Merges regions that touch, which come in order; remembers the open one."""
 
-    window: int
-    threshold: float
     _open: tuple[int, int, int, float] | None = None
 
-    def add(self, unit: ScanUnit) -> list[tuple[int, int, int, float]]:
-        """Regions (contig, start, end, highest score) that this unit closes."""
-        high = unit.score >= self.threshold
-        starts, scores = unit.start[high], unit.score[high]
+    def add(self, contig: int, starts: I64, ends: I64, scores: F32) -> list[tuple[int, int, int, float]]:
+        """Regions (contig, start, end, highest score) that these, of one unit, close."""
         closed = []
-        breaks = np.flatnonzero(np.diff(starts) > self.window) + 1
-        for start, score in zip(np.split(starts, breaks), np.split(scores, breaks), strict=True):
-            if not len(start):
-                continue
-            region = (unit.stretch.contig, int(start[0]), int(start[-1]) + self.window, float(score.max()))
-            if self._open and self._open[0] == region[0] and region[1] <= self._open[2]:
-                region = (region[0], self._open[1], region[2], max(self._open[3], region[3]))
+        for start, end, score in zip(starts.tolist(), ends.tolist(), scores.tolist(), strict=True):
+            region = (contig, start, end, score)
+            if self._open and self._open[0] == contig and start <= self._open[2]:
+                region = (contig, self._open[1], end, max(self._open[3], score))
             elif self._open:
                 closed.append(self._open)
             self._open = region

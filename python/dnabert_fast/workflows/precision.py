@@ -123,6 +123,10 @@ class Choice:
         told = {"precision": self.precision, "precision_reason": self.reason}
         return told | {"precision_exceptions": list(self.exceptions)}
 
+    def decisive(self) -> dict[str, Any]:
+        """What results depend on."""
+        return {"model": self.network, "precision": self.precision, "precision_exceptions": list(self.exceptions)}
+
 
 def load_first(model: str | Path, precision: str, *, device: str, threads: int | None, strand: str = "+") -> Model:
     """The model in the precision asked for; for "auto" in fp32, until `resolve_precision` knows better."""

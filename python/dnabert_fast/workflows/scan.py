@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..analysis.scan import CallMerger, ScanSummary, ScanUnit, plan_scan
+from ..analysis.scan import ScanSummary, ScanUnit, called, plan_scan
 from ..analysis.scan import scan as scan_units
 from ..errors import DnabertError, FormatError
-from ..io import TABLES, TRACKS, ends_with, open_table, open_track
-from ..io.bed import BedSink
-from ..io.bgzf import TabixColumns
+from ..io import TABLES, TRACKS, ends_with
 from ..io.columns import repeated
 from ..seq.aliases import AliasTable
 from ..seq.genome import Genome
 from .common import check_outputs, read_regions, window_length, write_summary
-from .precision import load_first, resolve_precision
+from .jobs import Results, Task, asked_work, precision_of, stored_input
+from .outputs import Output
+from .precision import load_first
 from .progress import Progress, silent
 from .report import check_report
 from .report import report as report_run
 from .report_parts import command_line
 
-__all__ = ["scan"]
+__all__ = ["scan", "scan_facts"]
 
 _BED = (".bed", ".bed.gz")
 _OUTPUTS = (*TRACKS, *_BED, *TABLES)
+_SHARD_STRETCHES = 4
 
 
 def scan(
@@ -53,6 +50,9 @@ def scan(
     threads: int | None = None,
     summary: str | Path | None = None,
     report: str | Path | None = None,
+    work: str | Path | None = None,
+    shard: str | None = None,
+    shard_size: int | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Score every window of a genome and write a per-base track (.bw, .bedgraph.gz) or one row a window.
@@ -61,7 +61,9 @@ def scan(
     of the BED file `regions`) and lie wholly inside; those with more than `max_n` of their bases unknown are left out
     and counted. The track is the mean over the windows that cover a base. `calls` writes merged windows of a score of
     at least `threshold` (0.5) as BED. `precision` "auto" is the fastest that has passed a check on this model and
-    device. Returns the facts of the run, also written to `summary` as JSON; `report` is a page of them and the results.
+    device. `work`, `shard` and `shard_size` (in stretches of up to 1 Mb) make the run one that can be resumed and split
+    (see docs/jobs.md). Returns the facts of the run, also written to `summary` as JSON; `report` is a page of them and
+    the results.
     """
     asked = dict(locals())
     began = time.monotonic()
@@ -69,49 +71,47 @@ def scan(
         raise DnabertError(f"--threshold {threshold:g} is that of calls; give --calls FILE.bed too")
     check_outputs([genome, regions], {"--output": output, "--calls": calls, "--summary": summary, "--report": report})
     check_report(report, [], output)
+    job = asked_work(work, shard, shard_size, _SHARD_STRETCHES, report)
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
     readout = loaded.readout(class_name)
     window = window_length(window, loaded.block.window if loaded.block else None, loaded.k)
-    counts = ScanSummary()
+    passed_over = ScanSummary()
     with ExitStack() as stack:
+        genome = stored_input(job, "genome", genome)
         opened = stack.enter_context(Genome.open(genome))
         bounds = None if regions is None else read_regions(regions, opened, AliasTable())
-        plan = plan_scan(opened, window, stride, bounds, counts)
-        writers = [_output(stack, output, opened, window, strand)]
-        writers += (
-            [] if calls is None else [_calls(stack, calls, opened, window, 0.5 if threshold is None else threshold)]
-        )
+        plan = plan_scan(opened, window, stride, bounds, passed_over)
+        outputs = [_scores(output, opened, window, strand)]
+        if calls is not None:
+            outputs.append(_calls(calls, opened, window, 0.5 if threshold is None else threshold))
         bases = sum(s.end - s.start for s in plan)
-        loaded, choice = resolve_precision(
-            loaded, model, precision, device=device, expected=bases / stride, progress=progress
+        loaded, choice = precision_of(
+            job, loaded, model, precision, device=device, expected=bases / stride, outputs=[output, calls],
+            progress=progress,
+        )  # fmt: skip
+        options = {"window": window, "stride": stride, "strand": strand, "class": readout.label}
+        settings = {
+            "model": choice.network, **options, **choice.facts(), "max_n": max_n, "notes": [*opened.notes],
+            "later_notes": [*choice.notes], "summary": asdict(passed_over),
+        }  # fmt: skip
+        task = Task(
+            "scan",
+            {"genome": genome, "regions": regions},
+            options | choice.decisive() | {"max_n": max_n, "threshold": threshold},
+            settings,
+            outputs,
+            lambda unit: asdict(unit.counts),
+            len(plan),
         )
-        advance = progress("scanning", "bases", bases)
-        scan_units(
-            loaded,
-            opened,
-            plan,
-            _together(writers),
-            counts,
-            window=window,
-            stride=stride,
-            readout=readout,
-            max_n=max_n,
-            progress=advance,
-        )
-    facts = {
-        "verb": "scan",
-        "model": choice.network,
-        "window": window,
-        "stride": stride,
-        "strand": strand,
-        "class": readout.label,
-        **choice.facts(),
-        **asdict(counts),
-        "notes": [*opened.notes, *_nothing_scored(counts, max_n), *choice.notes, *loaded.notes],
-        **loaded.facts(),
-        "seconds": round(time.monotonic() - began, 3),
-        "output": str(output),
-    }
+        with Results(task, job, loaded) as results:
+            chosen = list(results.of_shards(plan))
+            advance = progress(results.doing("scanning"), "bases", sum(s.end - s.start for _, s in chosen))
+            scan_units(
+                loaded, opened, results.follow(chosen), results.write, ScanSummary(), window=window, stride=stride,
+                readout=readout, max_n=max_n, progress=advance,
+            )  # fmt: skip
+    notes = results.notes if job else [*results.notes, *loaded.notes]
+    facts = scan_facts(results.settings, results.counts, notes) | loaded.facts() | results.facts(began, output)
     write_summary(summary, facts)
     if report is not None:
         report_run(
@@ -121,60 +121,53 @@ def scan(
     return facts
 
 
-def _nothing_scored(counts: ScanSummary, max_n: float) -> list[str]:
-    if counts.windows or not counts.left_out_n:
+def scan_facts(settings: Mapping[str, Any], counts: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+    """The facts of a run out of its settings, the counts of its units and notes on how it ran."""
+    counted = asdict(ScanSummary()) | dict(counts)
+    for name, value in settings["summary"].items():  # of what the plan passed over
+        counted[name] = counted[name] + value
+    said = [*settings["notes"], *_nothing_scored(counted, settings["max_n"]), *settings["later_notes"], *notes]
+    told = {name: value for name, value in settings.items() if name not in ("max_n", "notes", "later_notes", "summary")}
+    return {"verb": "scan", **told, **counted, "notes": said}
+
+
+def _nothing_scored(counts: Mapping[str, Any], max_n: float) -> list[str]:
+    if counts["windows"] or not counts["left_out_n"]:
         return []
     return [f"no window was scored: in every one more than {max_n:g} of the bases are unknown (--max-n)"]
 
 
-def _together(writers: Sequence[Callable[[ScanUnit], None]]) -> Callable[[ScanUnit], None]:
-    def write(unit: ScanUnit) -> None:
-        for writer in writers:
-            writer(unit)
-
-    return write
-
-
-def _output(
-    stack: ExitStack, output: str | Path, genome: Genome, window: int, strand: str
-) -> Callable[[ScanUnit], None]:
-    """What writes a unit to the file of this name: a track by base, or a table by window."""
-    if not ends_with(output, _OUTPUTS):
-        raise FormatError(f"{output}: unknown kind of output; name it {', '.join(_OUTPUTS)}")
-    if ends_with(output, TRACKS):
-        contigs = dict(zip(genome.names, genome.lengths.tolist(), strict=True))
-        track = stack.enter_context(open_track(output, contigs))
-        return lambda unit: track.write(genome.names[unit.stretch.contig], unit.stretch.start, unit.mean)
-    if ends_with(output, _BED):
-        bed = stack.enter_context(BedSink(output))
-        return lambda unit: bed.write(genome.names[unit.stretch.contig], unit.start, unit.start + window, unit.score)
-    columns = [("contig", "str"), ("start", "int"), ("end", "int"), ("strand", "str"), ("score", "float")]
-    table = stack.enter_context(open_table(output, columns, TabixColumns(0, 1, 2, zero_based=True)))
+def _scores(path: str | Path, genome: Genome, window: int, strand: str) -> Output[ScanUnit]:
+    """A track by base, or a table by window, as the file's name says."""
+    if not ends_with(path, _OUTPUTS):
+        raise FormatError(f"{path}: unknown kind of output; name it {', '.join(_OUTPUTS)}")
+    names = genome.names
     shown = "." if strand == "both" else strand
 
-    def write_rows(unit: ScanUnit) -> None:
+    def put_track(sink: Any, unit: ScanUnit) -> None:
+        sink.write(names[unit.stretch.contig], unit.stretch.start, unit.mean)
+
+    def put_bed(sink: Any, unit: ScanUnit) -> None:
+        sink.write(names[unit.stretch.contig], unit.start, unit.start + window, unit.score)
+
+    def put_rows(sink: Any, unit: ScanUnit) -> None:
         n = len(unit.start)
-        names = repeated(genome.names[unit.stretch.contig], n)
-        table.write([names, unit.start, unit.start + window, repeated(shown, n), unit.score])
+        contig = repeated(names[unit.stretch.contig], n)
+        sink.write([contig, unit.start, unit.start + window, repeated(shown, n), unit.score])
 
-    return write_rows
+    if ends_with(path, TRACKS):
+        contigs = dict(zip(names, genome.lengths.tolist(), strict=True))
+        return Output("output", path, {"kind": "track", "contigs": contigs}, put_track)
+    if ends_with(path, _BED):
+        return Output("output", path, {"kind": "bed"}, put_bed)
+    columns = [("contig", "str"), ("start", "int"), ("end", "int"), ("strand", "str"), ("score", "float")]
+    return Output("output", path, {"kind": "table", "columns": columns, "index": [0, 1, 2, True]}, put_rows)
 
 
-def _calls(
-    stack: ExitStack, path: str | Path, genome: Genome, window: int, threshold: float
-) -> Callable[[ScanUnit], None]:
-    """What merges windows over the threshold and writes each region when it is closed, the last one at the end."""
-    bed = stack.enter_context(BedSink(path))
-    merger = CallMerger(window, threshold)
+def _calls(path: str | Path, genome: Genome, window: int, threshold: float) -> Output[ScanUnit]:
+    """Windows over the threshold, merged."""
 
-    def put(regions: list[tuple[int, int, int, float]]) -> None:
-        for contig, group in groupby(regions, key=itemgetter(0)):
-            _, start, end, score = zip(*group, strict=True)
-            bed.write(genome.names[contig], np.array(start), np.array(end), np.array(score, np.float32))
+    def put(sink: Any, unit: ScanUnit) -> None:
+        sink.write(unit.stretch.contig, *called(unit, window, threshold))
 
-    def finish(kind: type[BaseException] | None, error: object, trace: object) -> None:
-        if kind is None:
-            put(merger.close())
-
-    stack.push(finish)
-    return lambda unit: put(merger.add(unit))
+    return Output("calls", path, {"kind": "calls", "contigs": list(genome.names)}, put)

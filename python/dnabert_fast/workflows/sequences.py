@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..analysis.sequences import embed_sequences, predict_sequences
 from ..engine.model import Model
 from ..errors import DnabertError, FormatError
-from ..io import ends_with, open_table
+from ..io import TABLES, ends_with
 from ..io.columns import packed
-from ..io.npy import NpySink
 from ..io.sequences import SequenceUnit, sequence_units
 from ..io.text import open_text
 from ..seq.batch import Windows, kmer_ids
@@ -24,12 +23,16 @@ from ..seq.table import TextColumn
 from ..seq.types import F32
 from ..seq.vocab import UNK, Vocabulary
 from .common import check_outputs, write_summary
-from .precision import Choice, load_first, resolve_precision
+from .jobs import Results, Task, Work, asked_work, precision_of, stored_input
+from .outputs import Output
+from .precision import load_first
 from .progress import Progress, silent
 
-__all__ = ["embed", "predict", "tokenize"]
+__all__ = ["embed", "predict", "sequence_facts", "tokenize"]
 
 _NAMED = 5  # names that a note gives
+_SHARD_UNITS = 4
+_DOING = {"predict": "predicting", "embed": "embedding"}
 
 
 def predict(
@@ -42,40 +45,34 @@ def predict(
     device: str = "auto",
     threads: int | None = None,
     summary: str | Path | None = None,
+    work: str | Path | None = None,
+    shard: str | None = None,
+    shard_size: int | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Write name, length, probability of each class and the likeliest class of every sequence (or its value).
 
     sequences: FASTA, or csv/tsv with a column `sequence` (bases or k-mers), of pairs `sequence2` too, plain or gzip.
     output: .tsv, .tsv.gz or .parquet. A model that labels bases gives a row a base, with its place in the sequence
-    (from 0) and its letter. Sequences shorter than k get no answer and are counted. Returns the facts of the run.
+    (from 0) and its letter. Sequences shorter than k get no answer and are counted. `work`, `shard` and `shard_size`
+    (in units of 4,096 sequences): see docs/jobs.md. Returns the facts of the run.
     """
     began = time.monotonic()
     check_outputs([sequences], {"--output": output, "--summary": summary})
+    job = asked_work(work, shard, shard_size, _SHARD_UNITS)
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
     loaded.need_head()
-    regression = loaded.network.config.regression
-    columns = [("name", "str")]
-    columns += [("base", "int"), ("letter", "str")] if loaded.labels_bases else [("length", "int")]
-    columns += [("value", "float")] if regression else [(f"p_{label}", "float") for label in loaded.labels]
-    columns += [] if regression else [("predicted", "str")]
-    with ExitStack() as stack:
-        table = stack.enter_context(open_table(output, columns))
-        loaded, choice = resolve_precision(loaded, model, precision, device=device, expected=inf, progress=progress)
-        unread = _Unread(loaded.k)
+    asked = _Asked("predict", sequences, output, precision, device, model, job)
 
-        def write(unit: SequenceUnit, answers: F32) -> None:
-            unread.look(unit)
-            about = _bases_of(unit) if loaded.labels_bases else [packed(unit.names), unit.windows.lengths]
-            rows = [*about, *np.ascontiguousarray(answers.T)]
-            if not regression:
-                rows.append(packed([loaded.labels[i] if i >= 0 else "." for i in _likeliest(answers)]))
-            table.write(rows)
+    def check(unit: SequenceUnit) -> None:
+        loaded.need_pairs(unit.second is not None)
 
-        counter = _Counter(progress("predicting", "sequences", None))
-        units = _checked(sequence_units(sequences), lambda unit: loaded.need_pairs(unit.second is not None))
-        short = predict_sequences(loaded, units, write, counter)
-    return _facts("predict", loaded, output, counter.done, short, unread, choice, began, summary)
+    def answer(loaded: Model, units: Iterator[SequenceUnit], write: Write, done: Callable[[int], None]) -> None:
+        predict_sequences(loaded, units, write, done)
+
+    facts = _answer(asked, loaded, _predictions(loaded, output), check, answer, began, progress)
+    write_summary(summary, facts)
+    return facts
 
 
 def embed(
@@ -89,31 +86,153 @@ def embed(
     device: str = "auto",
     threads: int | None = None,
     summary: str | Path | None = None,
+    work: str | Path | None = None,
+    shard: str | None = None,
+    shard_size: int | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Write one vector a sequence, the mean over its k-mers ("mean") or its [CLS] state ("cls").
 
-    output: .npy (float32 [n, H]) or .parquet (name and one column a dimension). Returns the facts of the run.
+    output: .npy (float32 [n, H]) or .parquet (name and one column a dimension). `work`, `shard` and `shard_size` as in
+    `predict`. Returns the facts of the run.
     """
     if pooling not in ("mean", "cls"):
         raise DnabertError(f"--pooling {pooling}: choose mean or cls")
     began = time.monotonic()
     check_outputs([sequences], {"--output": output, "--summary": summary})
+    job = asked_work(work, shard, shard_size, _SHARD_UNITS)
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
-    with ExitStack() as stack:
-        write = _embedding_writer(stack, output, loaded.network.config.encoder.hidden_size)
-        loaded, choice = resolve_precision(loaded, model, precision, device=device, expected=inf, progress=progress)
-        unread = _Unread(loaded.k)
+    asked = _Asked("embed", sequences, output, precision, device, model, job, {"pooling": pooling})
 
-        def look_and_write(unit: SequenceUnit, vectors: F32) -> None:
-            unread.look(unit)
-            write(unit, vectors)
+    def check(unit: SequenceUnit) -> None:
+        if unit.second is not None:
+            raise FormatError(
+                f"{sequences}: pairs, but vectors are of single sequences; give a table with one sequence a row"
+            )
 
-        counter = _Counter(progress("embedding", "sequences", None))
-        units = _checked(sequence_units(sequences), lambda unit: _need_single(unit, sequences))
-        short = embed_sequences(loaded, units, look_and_write, pooling, counter)
-    facts = _facts("embed", loaded, output, counter.done, short, unread, choice, began, summary)
-    return facts | {"pooling": pooling}
+    def answer(loaded: Model, units: Iterator[SequenceUnit], write: Write, done: Callable[[int], None]) -> None:
+        embed_sequences(loaded, units, write, pooling, done)
+
+    width = loaded.network.config.encoder.hidden_size
+    facts = _answer(asked, loaded, _vectors(output, width), check, answer, began, progress)
+    write_summary(summary, facts)
+    return facts
+
+
+Write: TypeAlias = "Callable[[SequenceUnit, F32], None]"
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What `predict` and `embed` were asked for; `more` are options of one of them."""
+
+    verb: str
+    sequences: str | Path
+    output: str | Path
+    precision: str
+    device: str
+    model: str
+    work: Work | None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """A unit and its rows."""
+
+    unit: SequenceUnit
+    rows: F32
+
+
+def _answer(
+    asked: _Asked,
+    loaded: Model,
+    output: Output[_Answered],
+    check: Callable[[SequenceUnit], None],
+    answer: Callable[[Model, Iterator[SequenceUnit], Write, Callable[[int], None]], None],
+    began: float,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Answer the sequences of a file; returns the facts of the run."""
+    sequences = stored_input(asked.work, "sequences", asked.sequences)
+    loaded, choice = precision_of(
+        asked.work, loaded, asked.model, asked.precision, device=asked.device, expected=inf, outputs=[asked.output],
+        progress=progress,
+    )  # fmt: skip
+    options = {"strand": loaded.strand, **asked.more}
+    settings = {
+        "verb": asked.verb, "model": choice.network, **options, **choice.facts(), "k": loaded.k,
+        "later_notes": [*choice.notes],
+    }  # fmt: skip
+    task = Task(
+        asked.verb,
+        {"sequences": sequences},
+        options | choice.decisive(),
+        settings,
+        [output],
+        lambda answered: _counts(answered.unit, loaded.k),
+        None if asked.work is None else _counted(sequences, progress),
+    )
+    with Results(task, asked.work, loaded) as results:
+        units = results.follow(results.of_shards(sequence_units(sequences)))
+        advance = progress(results.doing(_DOING[asked.verb]), "sequences", None)
+        answer(loaded, _checked(units, check), lambda unit, rows: results.write(_Answered(unit, rows)), advance)
+    notes = results.notes if asked.work else [*results.notes, *loaded.notes]
+    facts = sequence_facts(results.settings, results.counts, notes)
+    return facts | loaded.facts() | results.facts(began, asked.output)
+
+
+def sequence_facts(settings: Mapping[str, Any], counts: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+    """The facts of a run out of its settings, the counts of its units and notes on how it ran."""
+    counted = {"sequences": 0, "shorter_than_k": 0, "without_known_kmer": 0} | dict(counts)
+    unread = _unread_note(counted["without_known_kmer"], counted.pop("unread", []), settings["k"])
+    told = {name: value for name, value in settings.items() if name not in ("k", "later_notes")}
+    return {**told, **counted, "notes": [*unread, *settings["later_notes"], *notes]}
+
+
+def _counted(sequences: str | Path, progress: Progress) -> int:
+    """How many units a file has, which the list of shards depends on."""
+    advance = progress("counting", "sequences", None)
+    units = 0
+    for unit in sequence_units(sequences):
+        units += 1
+        advance(len(unit.windows))
+    return units
+
+
+def _predictions(model: Model, path: str | Path) -> Output[_Answered]:
+    """A table of probabilities (values)."""
+    if not ends_with(path, TABLES):
+        raise FormatError(f"{path}: unknown kind of table; name the output {', '.join(TABLES)}")
+    regression = model.network.config.regression
+    columns = [("name", "str")]
+    columns += [("base", "int"), ("letter", "str")] if model.labels_bases else [("length", "int")]
+    columns += [("value", "float")] if regression else [(f"p_{label}", "float") for label in model.labels]
+    columns += [] if regression else [("predicted", "str")]
+
+    def put(sink: Any, answered: _Answered) -> None:
+        unit, answers = answered.unit, answered.rows
+        about = _bases_of(unit) if model.labels_bases else [packed(unit.names), unit.windows.lengths]
+        rows = [*about, *np.ascontiguousarray(answers.T)]
+        if not regression:
+            rows.append(packed([model.labels[i] if i >= 0 else "." for i in _likeliest(answers)]))
+        sink.write(rows)
+
+    return Output("output", path, {"kind": "table", "columns": columns}, put)
+
+
+def _vectors(path: str | Path, width: int) -> Output[_Answered]:
+    """An array or a table of vectors."""
+
+    def put_rows(sink: Any, answered: _Answered) -> None:
+        sink.write([packed(answered.unit.names), *np.ascontiguousarray(answered.rows.T)])
+
+    if ends_with(path, (".npy",)):
+        return Output("output", path, {"kind": "array", "columns": width}, lambda sink, of: sink.write(of.rows))
+    if not ends_with(path, (".parquet",)):
+        raise FormatError(f"{path}: unknown kind of output; name it .npy or .parquet")
+    columns = [("name", "str"), *((f"d{i}", "float") for i in range(width))]
+    return Output("output", path, {"kind": "table", "columns": columns}, put_rows)
 
 
 def tokenize(
@@ -145,11 +264,6 @@ def _checked(units: Iterable[SequenceUnit], check: Callable[[SequenceUnit], None
         yield unit
 
 
-def _need_single(unit: SequenceUnit, path: str | Path) -> None:
-    if unit.second is not None:
-        raise FormatError(f"{path}: pairs, but vectors are of single sequences; give a table with one sequence a row")
-
-
 def _bases_of(unit: SequenceUnit) -> list[TextColumn]:
     """Name, place and letter of every base of a unit."""
     windows = unit.windows
@@ -172,35 +286,36 @@ class _Counter:
         self._advance(done)
 
 
-class _Unread:
-    """Counts the sequences in which no k-mer is of A, C, G and T alone, so that the model sees nothing but [UNK]."""
+def _counts(unit: SequenceUnit, k: int) -> dict[str, Any]:
+    """What a unit is counted as; `unread`: the first names of those without a known k-mer, so that the model sees
+    nothing but [UNK]."""
+    windows = unit.windows
+    starts = windows.offsets[:-1]
+    ends = windows.offsets[1:] - k + 1
+    read = np.zeros(len(windows.bases) + 1, np.int64)
+    if len(windows.bases) >= k:
+        known = kmer_ids(windows.bases, k) != UNK
+        np.cumsum(known, out=read[1 : len(known) + 1])
+    long = ends > starts
+    rows = np.flatnonzero(long)[read[ends[long]] == read[starts[long]]].tolist()
+    short = ~long if unit.second is None else ~long | (unit.second.lengths < k)
+    return {
+        "sequences": len(windows),
+        "shorter_than_k": int(np.count_nonzero(short)),
+        "without_known_kmer": len(rows),
+        "unread": [unit.names[row] for row in rows[:_NAMED]],
+    }
 
-    def __init__(self, k: int) -> None:
-        self.count = 0
-        self._k = k
-        self._names: list[str] = []
 
-    def look(self, unit: SequenceUnit) -> None:
-        windows = unit.windows
-        starts = windows.offsets[:-1]
-        ends = windows.offsets[1:] - self._k + 1
-        read = np.zeros(len(windows.bases) + 1, np.int64)
-        if len(windows.bases) >= self._k:
-            known = kmer_ids(windows.bases, self._k) != UNK
-            np.cumsum(known, out=read[1 : len(known) + 1])
-        long = ends > starts
-        rows = np.flatnonzero(long)[read[ends[long]] == read[starts[long]]].tolist()
-        self.count += len(rows)
-        self._names += [unit.names[row] for row in rows[: _NAMED - len(self._names)]]
-
-    def notes(self) -> list[str]:
-        if not self.count:
-            return []
-        more = f" and {self.count - len(self._names):,} more" if self.count > len(self._names) else ""
-        return [
-            f"sequences without one {self._k}-mer of A, C, G and T, whose answers say nothing: {self.count:,} "
-            f"({', '.join(self._names)}{more})"
-        ]
+def _unread_note(count: int, names: list[str], k: int) -> list[str]:
+    if not count:
+        return []
+    shown = names[:_NAMED]
+    more = f" and {count - len(shown):,} more" if count > len(shown) else ""
+    return [
+        f"sequences without one {k}-mer of A, C, G and T, whose answers say nothing: {count:,} "
+        f"({', '.join(shown)}{more})"
+    ]
 
 
 def _likeliest(answers: F32) -> list[int]:
@@ -209,41 +324,3 @@ def _likeliest(answers: F32) -> list[int]:
     best = np.where(missing, -1, np.nan_to_num(answers).argmax(axis=1))
     found: list[int] = best.tolist()
     return found
-
-
-def _embedding_writer(stack: ExitStack, output: str | Path, width: int) -> Callable[[SequenceUnit, F32], None]:
-    if ends_with(output, (".npy",)):
-        array = stack.enter_context(NpySink(output, width))
-        return lambda unit, vectors: array.write(vectors)
-    if not ends_with(output, (".parquet",)):
-        raise FormatError(f"{output}: unknown kind of output; name it .npy or .parquet")
-    table = stack.enter_context(open_table(output, [("name", "str"), *((f"d{i}", "float") for i in range(width))]))
-    return lambda unit, vectors: table.write([packed(unit.names), *np.ascontiguousarray(vectors.T)])
-
-
-def _facts(
-    verb: str,
-    model: Model,
-    output: str | Path,
-    sequences: int,
-    too_short: int,
-    unread: _Unread,
-    choice: Choice,
-    began: float,
-    summary: str | Path | None,
-) -> dict[str, Any]:
-    facts = {
-        "verb": verb,
-        "model": choice.network,
-        "strand": model.strand,
-        **choice.facts(),
-        "sequences": sequences,
-        "shorter_than_k": too_short,
-        "without_known_kmer": unread.count,
-        "notes": [*unread.notes(), *choice.notes, *model.notes],
-        **model.facts(),
-        "seconds": round(time.monotonic() - began, 3),
-        "output": str(output),
-    }
-    write_summary(summary, facts)
-    return facts

@@ -1,0 +1,348 @@
+"""A job in shards that outlives its processes: what it is, what is done of it and what is left. Knows no file format.
+
+A work folder holds job.json, and in shards/ a receipt and a part of each output for every shard that is done. A receipt
+is written when its parts are on the disk: whatever ends a process leaves whole shards, and nothing that looks like one.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import re
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from ..errors import DnabertError, FormatError
+
+__all__ = [
+    "Job",
+    "Part",
+    "Publish",
+    "Receipt",
+    "add_counts",
+    "claim",
+    "fingerprint",
+    "now",
+    "open_job",
+    "read_job",
+    "shard_range",
+]
+
+SCHEMA = 1
+_JOB, _SHARDS, _FAILURES = "job.json", "shards", "failures.jsonl"
+_OURS = {_JOB, _SHARDS, _FAILURES, "inputs"}
+_WHOLE_BYTES = 64 << 20
+_END_BYTES = 1 << 20
+_BLOCKS, _BLOCK_BYTES = 64, 1 << 16
+_FOLDER_SHARDS = 1000  # shards in a folder, so that no folder has more names than file systems like
+_CHECKERS = 4
+
+Publish: TypeAlias = Callable[[Path, bytes], None]
+"""Writes a small file so that it is whole and on the disk, or not there at all."""
+
+
+def fingerprint(path: str | Path) -> dict[str, Any]:
+    """Size and BLAKE2b of a file: of all its bytes up to 64 MiB, beyond of its ends and of 64 blocks between them."""
+    digest = hashlib.blake2b(digest_size=20)
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, 2)
+            if size <= _WHOLE_BYTES:
+                spans = [(0, size)]
+            else:
+                step = (size - _BLOCK_BYTES) // (_BLOCKS + 1)
+                spans = [(0, _END_BYTES), (size - _END_BYTES, _END_BYTES)]
+                spans += [((i + 1) * step, _BLOCK_BYTES) for i in range(_BLOCKS)]
+            for start, length in spans:
+                file.seek(start)
+                digest.update(file.read(length))
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return {"bytes": size, "blake2b": digest.hexdigest()}
+
+
+def shard_range(shard: str | None, count: int) -> range:
+    """The shards, from 0, that "I/N" stands for: the I-th of N runs of neighbours, from 1; all of them for None."""
+    if shard is None:
+        return range(count)
+    found = re.fullmatch(r"(\d+)/(\d+)", shard)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise DnabertError(f"--shard {shard}: give I/N, such as 3/40 for the third of forty parts of the job")
+    i, n = int(found[1]), int(found[2])
+    return range(count * (i - 1) // n, count * i // n)
+
+
+def add_counts(total: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Add counts as JSON holds them to others: numbers are added, mappings by their keys, lists put end to end."""
+    for name, value in more.items():
+        if isinstance(value, Mapping):
+            add_counts(total.setdefault(name, {}), value)
+        elif isinstance(value, (list, tuple)):
+            total[name] = [*total.get(name, []), *value]
+        else:
+            total[name] = total.get(name, 0) + value
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file of a shard: its name, size and BLAKE2b, and what its sink has to know of it (see `io.bgzf.UnitsFile`)."""
+
+    file: str
+    bytes: int
+    blake2b: str
+    state: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What is known of a shard that is done: counts as its verb makes them, parts by output, and how it was made.
+
+    seconds: since the shard before it was done; finished: UTC; device: its name and the tokens of its batches.
+    """
+
+    shard: int
+    counts: dict[str, Any]
+    parts: dict[str, Part]
+    seconds: float
+    finished: str
+    host: str
+    device: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Job:
+    """A work folder with the job it was made for.
+
+    `identity` is what results depend on (see `open_job`); `about` is what a merge needs besides: paths, how outputs are
+    opened, facts for the summary. All as JSON holds it.
+    """
+
+    folder: Path
+    identity: dict[str, Any]
+    about: dict[str, Any]
+
+    @property
+    def count(self) -> int:
+        """Shards there are."""
+        return int(self.identity["shards"])
+
+    @property
+    def key(self) -> str:
+        """A hash of the identity, which receipts carry."""
+        return _digest(self.identity)
+
+    def place(self, shard: int, name: str) -> Path:
+        """Where a file of a shard lies; its folder is made."""
+        folder = self.folder / _SHARDS / f"{shard // _FOLDER_SHARDS:03d}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FormatError(f"{folder}: cannot be made ({error.strerror or error})") from error
+        return folder / f"{shard:06d}.{name}"
+
+    def finish(self, receipt: Receipt, states: Mapping[str, tuple[Path, dict[str, Any]]], publish: Publish) -> Receipt:
+        """Write the receipt of a shard whose parts are on the disk, and return it with them.
+
+        `states`: file and state of each part, by output.
+        """
+        parts = {name: Part(path.name, *_checksum(path), state) for name, (path, state) in states.items()}
+        content = asdict(receipt) | {"parts": {name: asdict(part) for name, part in parts.items()}}
+        content |= {"schema": SCHEMA, "job": self.key}
+        text = json.dumps(content | {"check": _digest(content)}, indent=1) + "\n"
+        publish(self.place(receipt.shard, "json"), text.encode())
+        return replace(receipt, parts=parts)
+
+    def receipt(self, shard: int) -> Receipt | None:
+        """The receipt of a shard; None where it has none. DnabertError for one that is damaged or of another job."""
+        path = self.folder / _SHARDS / f"{shard // _FOLDER_SHARDS:03d}" / f"{shard:06d}.json"
+        try:
+            content = json.loads(path.read_bytes())
+            check = content.pop("check")
+            sound = check == _digest(content) and content["job"] == self.key and content["shard"] == shard
+            known = {field.name: content[field.name] for field in fields(Receipt)}
+            known["parts"] = {name: Part(**part) for name, part in content["parts"].items()}
+            known["notes"] = tuple(content["notes"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            sound = False
+        if not sound:
+            raise DnabertError(f"the receipt of shard {shard + 1} is damaged")
+        return Receipt(**known)
+
+    def check(self, shard: int, *, whole: bool = True) -> Receipt | None:
+        """The receipt of a shard that is done, None for one that is not; DnabertError says what is damaged.
+
+        `whole` reads the parts; else only their sizes are looked at.
+        """
+        receipt = self.receipt(shard)
+        if receipt is None:
+            return None
+        for part in receipt.parts.values():
+            path = self.place(shard, "json").with_name(part.file)
+            try:
+                sound = path.stat().st_size == part.bytes and (not whole or _checksum(path)[1] == part.blake2b)
+            except (OSError, FormatError):
+                sound = False
+            if not sound:
+                raise DnabertError(f"part {part.file} of shard {shard + 1} is damaged or gone")
+        return receipt
+
+    def survey(
+        self, shards: Sequence[int], *, whole: bool = True, told: Callable[[int], object] = lambda done: None
+    ) -> tuple[dict[int, Receipt], dict[int, str]]:
+        """The receipts of the shards that are done, and what is damaged, by shard; the others are in neither.
+
+        `whole` as in `check`; `told` of each shard that has been looked at.
+        """
+        done: dict[int, Receipt] = {}
+        damaged: dict[int, str] = {}
+
+        def look(shard: int) -> Receipt | str | None:
+            try:
+                return self.check(shard, whole=whole)
+            except DnabertError as error:
+                return str(error)
+
+        with ThreadPoolExecutor(_CHECKERS, thread_name_prefix="check") as pool:
+            for shard, found in zip(shards, pool.map(look, shards), strict=True):
+                if isinstance(found, str):
+                    damaged[shard] = found
+                elif found is not None:
+                    done[shard] = found
+                told(1)
+        return done, damaged
+
+    def part(self, receipt: Receipt, name: str) -> Path:
+        """The part of an output."""
+        return self.place(receipt.shard, "json").with_name(receipt.parts[name].file)
+
+    def failed(self, shard: int, error: BaseException) -> None:
+        """Note for `status` that a run ended in this shard, if the disk takes it."""
+        said = {"time": now(), "host": socket.gethostname(), "shard": shard, "error": str(error) or repr(error)}
+        try:
+            with open(self.folder / _FAILURES, "a", encoding="utf-8") as file:
+                file.write(json.dumps(said) + "\n")
+        except OSError:
+            pass  # the error itself is told anyway
+
+    def failures(self) -> list[dict[str, Any]]:
+        """What `failed` has noted, oldest first."""
+        try:
+            lines = (self.folder / _FAILURES).read_text(encoding="utf-8").splitlines()
+        except OSError:
+            return []
+        found = []
+        for line in lines:
+            try:
+                found.append(json.loads(line))
+            except ValueError:  # of a process that was killed as it wrote
+                continue
+        return found
+
+
+def now() -> str:
+    """The time, UTC, to the millisecond."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
+
+
+def claim(folder: str | Path) -> Path:
+    """A work folder, made where there is none; DnabertError for one that holds other things and no job."""
+    root = Path(folder)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        names = {path.name for path in root.iterdir() if not path.name.startswith(".")}
+    except OSError as error:
+        raise FormatError(f"--work {folder}: cannot be made or read ({error.strerror or error})") from error
+    if _JOB not in names and (strange := sorted(names - _OURS)):
+        raise DnabertError(f"--work {folder}: holds no job but other things ({strange[0]}); give an empty folder")
+    return root
+
+
+def open_job(folder: str | Path, identity: Mapping[str, Any], about: Mapping[str, Any], publish: Publish) -> Job:
+    """The job of a work folder: begun now, or the one that was begun there, if it is the same.
+
+    identity: `verb`, `model`, the versions, `inputs` (fingerprints by name), `options`, `outputs` (suffixes by name),
+    `shard_size` and `shards`. DnabertError for a folder that holds something else, naming what differs.
+    """
+    root = claim(folder)
+    wanted: dict[str, Any] = json.loads(json.dumps({"schema": SCHEMA, **identity}))
+    if not (root / _JOB).exists():
+        text = json.dumps({"identity": wanted, "about": about, "begun": now()}, indent=1) + "\n"
+        publish(root / _JOB, text.encode())
+    job = read_job(root)
+    if others := list(_differences(job.identity, wanted, job.about)):
+        raise DnabertError(f"--work {folder}: holds another job: {'; '.join(others)}; give another folder")
+    return job
+
+
+def read_job(folder: str | Path) -> Job:
+    """The job of a work folder; DnabertError where there is none."""
+    path = Path(folder) / _JOB
+    try:
+        content = json.loads(path.read_bytes())
+        identity, about = content["identity"], content["about"]
+        sound = isinstance(identity["shards"], int)
+    except FileNotFoundError:
+        raise DnabertError(f"{folder}: holds no job; give the folder that --work was given") from None
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (ValueError, LookupError, TypeError):
+        sound = False
+    if not sound:
+        raise FormatError(f"{path}: broken; nobody knows what job this folder is of: start anew in another")
+    return Job(Path(folder), identity, about)
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], about: Mapping[str, Any]) -> Iterable[str]:
+    """What differs between two identities, in words."""
+    paths = about.get("inputs", {})
+    for name in dict.fromkeys((*old, *new)):
+        before, after = old.get(name), new.get(name)
+        if before == after or name == "shards":
+            continue
+        if name not in ("inputs", "options", "outputs"):
+            yield f"{_word(name)} was {before}, is {after}"
+            continue
+        before, after = before or {}, after or {}
+        for key in dict.fromkeys((*before, *after)):
+            was, is_now = before.get(key), after.get(key)
+            if was == is_now:
+                continue
+            if name == "inputs" and was is not None and is_now is not None:
+                sizes = f"{was['bytes']:,} bytes then, {is_now['bytes']:,} now"
+                yield f"input {key} is not the file it was ({paths.get(key, key)}; {sizes})"
+            elif name == "inputs":
+                yield f"input {key} was {'not ' if was is None else ''}given, is {'' if was is None else 'not '}given"
+            else:
+                yield f"{'--' if name == 'outputs' else ''}{_word(key)} was {was}, is {is_now}"
+    if old.get("shards") != new.get("shards") and all(old.get(name) == new.get(name) for name in ("inputs", "options")):
+        yield f"it has {old.get('shards')} shards, not {new.get('shards')}"
+
+
+def _word(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _checksum(path: Path) -> tuple[int, str]:
+    digest = hashlib.blake2b(digest_size=20)
+    size = 0
+    try:
+        with open(path, "rb") as file:
+            while chunk := file.read(1 << 22):
+                digest.update(chunk)
+                size += len(chunk)
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return size, digest.hexdigest()

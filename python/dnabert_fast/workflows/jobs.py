@@ -1,0 +1,365 @@
+"""What verbs share of `--work`: a run writes its outputs straight, or a part for each shard that is not done yet."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import torch
+
+from .. import __version__
+from ..engine.jobs import Job, Receipt, add_counts, claim, fingerprint, now, open_job, read_job, shard_range
+from ..engine.model import Model, load
+from ..errors import DnabertError, FormatError
+from ..io.atomic import clear_leftovers, failures, publish, writing
+from .outputs import Output, join, open_part, open_sink, suffix_of, try_sink
+from .precision import AUTO, Choice, device_name, resolve_precision
+from .progress import Progress
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Results", "Task", "Work", "asked_work", "joined", "precision_of", "stored_input"]
+
+Unit = TypeVar("Unit")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What --work, --shard and --shard-size asked for."""
+
+    folder: Path
+    shard: str | None
+    shard_size: int
+
+
+@dataclass(frozen=True)
+class Task(Generic[Result]):
+    """A verb's work as a job: what its results depend on, and where they go.
+
+    `options` change results; `settings` are what facts are told of. Both are JSON. `units`: how many there are, or
+    sections of them, of which `Work.shard_size` make a shard; None where no job is asked for.
+    """
+
+    verb: str
+    inputs: Mapping[str, str | Path | None]
+    options: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    outputs: Sequence[Output[Result]]
+    counts_of: Callable[[Result], Mapping[str, Any]]
+    units: int | None = None
+
+
+def asked_work(
+    work: str | Path | None, shard: str | None, shard_size: int | None, usual: int, report: object = None
+) -> Work | None:
+    """The work folder that was asked for, made; None for a run that writes straight to its outputs.
+
+    Raises DnabertError where flags do not go together, and for a folder that is something else.
+    """
+    if work is None:
+        for flag, value in (("--shard", shard), ("--shard-size", shard_size)):
+            if value is not None:
+                raise DnabertError(f"{flag} {value}: shards are kept in a folder; give --work DIR too")
+        return None
+    if shard_size is not None and shard_size < 1:
+        raise DnabertError(f"--shard-size {shard_size}: give 1 or more")
+    if shard is not None:
+        shard_range(shard, 1)
+        if report is not None:
+            raise DnabertError("--report is of the whole output; leave it out with --shard, and report after merge")
+    return Work(claim(work), shard, shard_size or usual)
+
+
+def stored_input(
+    work: Work | None, name: str, path: str | Path, copy: Callable[[Path], None] | None = None
+) -> str | Path:
+    """An input that can be read again: itself, or what `copy` makes of standard input and other pipes (their bytes).
+
+    Raises DnabertError where the job of the folder was begun with another.
+    """
+    if work is None or (str(path) != "-" and not Path(path).is_fifo()):
+        return path
+    target = work.folder / "inputs" / name
+    try:
+        target.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise FormatError(f"{target.parent}: cannot be made ({error.strerror or error})") from error
+    with writing(target) as partial:
+        if copy is not None:
+            copy(partial)
+        else:
+            _save(path, partial, target)
+        if target.exists() and fingerprint(partial) != fingerprint(target):
+            raise DnabertError(f"--work {work.folder}: {name} on the pipe is not what the job was begun with")
+    return target
+
+
+def _save(path: str | Path, partial: Path, target: Path) -> None:
+    """Copy what comes from a pipe."""
+    standard = str(path) == "-"
+    given = open(0 if standard else path, "rb", closefd=not standard)  # noqa: SIM115 - closed by `with`
+    with given, failures(target), open(partial, "wb") as stored:
+        shutil.copyfileobj(given, stored, 1 << 20)
+
+
+def precision_of(
+    work: Work | None, loaded: Model, model: str | Path, precision: str, *, device: str, expected: float | None,
+    outputs: Sequence[str | Path | None], progress: Progress,
+) -> tuple[Model, Choice]:  # fmt: skip
+    """See `resolve_precision`; a job that was begun keeps the one that "auto" chose then.
+
+    Raises FormatError for an output that cannot be made: before a check is spent on it.
+    """
+    for path in outputs:
+        if path is not None and str(path) != "-" and (work is None or work.shard is None):
+            with writing(path):
+                pass
+    if work is None or precision != AUTO or not (work.folder / "job.json").exists():
+        return resolve_precision(loaded, model, precision, device=device, expected=expected, progress=progress)
+    said = read_job(work.folder).about["settings"]
+    chosen, left = said["precision"], tuple(said["precision_exceptions"])
+    network = loaded.hash()
+    if (chosen, left) != ("fp32", ()):
+        threads = torch.get_num_threads()
+        loaded = load(model, device=device, precision=chosen, exceptions=left, threads=threads, strand=loaded.strand)
+    return loaded, Choice(chosen, said["precision_reason"], network, left)
+
+
+class Results(Generic[Result]):
+    """Where the results of a verb's units go, in order: straight to its outputs, or to parts in a work folder.
+
+    `with` closes what is open. With a work folder, results that are whole shards stay whatever comes; when all shards
+    of the job are wanted, leaving the block well joins them to the outputs. `counts` and `notes` are complete then.
+    """
+
+    def __init__(self, task: Task[Result], work: Work | None, model: Model) -> None:
+        self.counts: dict[str, Any] = {}
+        self.notes: list[str] = []
+        self.settings = dict(task.settings)
+        self.wanted: Sequence[int] | None = None
+        self.job: Job | None = None
+        self._task = task
+        self._stack = ExitStack()
+        self._model = model
+        self._coming: deque[tuple[int, bool]] = deque()
+        self._left: deque[int] = deque()
+        self._whole = work is None or work.shard is None
+        self._shard_size = 1 if work is None else work.shard_size
+        if work is None:
+            with ExitStack() as stack:
+                self._sinks = [stack.enter_context(open_sink(of.sink, of.path)) for of in task.outputs]
+                self._stack = stack.pop_all()
+            return
+        assert task.units is not None
+        self.job = _opened(task, work, -(-task.units // work.shard_size))
+        self.settings = self.job.about["settings"]
+        for output in task.outputs:
+            try_sink(output, output.path if self._whole else self.job.folder / f"try{suffix_of(output.path)}")
+        self._share = shard_range(work.shard, self.job.count)
+        self._receipts, damaged = self.job.survey(self._share)
+        self.notes += [f"{work.folder}: {what}; it was computed anew" for what in damaged.values()]
+        self.wanted = [shard for shard in self._share if shard not in self._receipts]
+        self._left.extend(self.wanted)
+        self._shard: _Shard[Result] | None = None
+        self._since = time.monotonic()
+
+    def facts(self, began: float, output: str | Path) -> dict[str, Any]:
+        """What every summary ends with: seconds, and the output or, where shards alone were wanted, which."""
+        seconds = round(time.monotonic() - began, 3)
+        if self.job is None or self._whole:
+            return {"seconds": seconds, "output": str(output)}
+        shards = {"first": self._share.start + 1, "last": self._share.stop, "of": self.job.count}
+        return {"seconds": seconds, "output": str(self.job.folder), "shards": shards}
+
+    def doing(self, what: str) -> str:
+        """`what` is done, and how much of it was there before, for those who watch."""
+        if self.wanted is None or len(self.wanted) == len(self._share):
+            return what
+        return f"{what}, {len(self._share) - len(self.wanted):,} of {len(self._share):,} shards are there"
+
+    def of_shards(self, units: Iterable[Unit]) -> Iterator[tuple[int, Unit]]:
+        """Those units, of all in order, whose shards are wanted, each with its shard."""
+        wanted = None if self.wanted is None else set(self.wanted)
+        for number, unit in enumerate(units):
+            shard = number // self._shard_size
+            if wanted is None or shard in wanted:
+                yield shard, unit
+
+    def follow(self, units: Iterable[tuple[int, Unit]]) -> Iterator[Unit]:
+        """The units, once it is noted which shard each belongs to and which is a shard's last."""
+        if self.job is None:
+            for _, unit in units:
+                yield unit
+            return
+        before: tuple[int, Unit] | None = None
+        for shard, unit in units:
+            if before is not None:
+                self._coming.append((before[0], shard != before[0]))
+                yield before[1]
+            before = shard, unit
+        if before is not None:
+            self._coming.append((before[0], True))
+            yield before[1]
+
+    def write(self, result: Result) -> None:
+        """Write the result of the next unit."""
+        if self.job is None:
+            for output, sink in zip(self._task.outputs, self._sinks, strict=True):
+                output.put(sink, result)
+            add_counts(self.counts, self._task.counts_of(result))
+            return
+        shard, last = self._coming.popleft()
+        self._skip_to(shard)
+        if self._shard is None:
+            self._shard = _Shard(self.job, shard, self._task)
+        self._shard.write(result)
+        if last:
+            self._finish()
+
+    def _skip_to(self, shard: int | None) -> None:
+        """Shards before this one have no units: no record begins in them."""
+        assert self.job is not None
+        while self._left and self._left[0] != shard:
+            self._shard = _Shard(self.job, self._left[0], self._task)
+            self._finish()
+
+    def _finish(self) -> None:
+        assert self._shard is not None
+        device = f"{device_name(self._model.network.backend.device)}, {self._model.max_tokens:,} tokens a batch"
+        after = time.monotonic()
+        shard, self._shard = self._shard, None
+        self._receipts[shard.number] = shard.finish(after - self._since, device, self._model.notes)
+        self._since = after
+        self._left.popleft()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        if self.job is None:
+            self._stack.__exit__(kind, error, trace)
+            if error is None:
+                self.notes += _notes_of(self._sinks)
+            return
+        if error is not None:
+            if self._shard is not None:
+                self._shard.abandon(error)
+            if isinstance(error, Exception) and self._left:
+                self.job.failed(self._left[0], error)
+            return
+        self._skip_to(None)
+        receipts = [self._receipts[shard] for shard in self._share]
+        if self._whole:
+            counts, notes = joined(self.job, receipts, {of.name: of.path for of in self._task.outputs})
+        else:
+            counts, notes = _told(receipts)
+        self.counts = counts
+        self.notes += notes
+
+
+class _Shard(Generic[Result]):
+    """A shard that is being written."""
+
+    def __init__(self, job: Job, number: int, task: Task[Result]) -> None:
+        self.number = number
+        self._job = job
+        self._task = task
+        self._counts: dict[str, Any] = {}
+        self._stack = ExitStack()
+        with ExitStack() as stack:
+            self._parts = [open_part(output, lambda name: job.place(number, name)) for output in task.outputs]
+            for _, sink in self._parts:
+                stack.enter_context(sink)
+            self._stack = stack.pop_all()
+
+    def write(self, result: Result) -> None:
+        for output, (_, sink) in zip(self._task.outputs, self._parts, strict=True):
+            output.put(sink, result)
+        add_counts(self._counts, self._task.counts_of(result))
+
+    def finish(self, seconds: float, device: str, notes: Sequence[str]) -> Receipt:
+        """Have the disk hold the parts, then write the receipt."""
+        self._stack.close()
+        states = {of.name: (path, sink.state) for of, (path, sink) in zip(self._task.outputs, self._parts, strict=True)}
+        receipt = Receipt(
+            self.number, self._counts, {}, round(seconds, 3), now(), socket.gethostname(), device, tuple(notes)
+        )
+        return self._job.finish(receipt, states, publish)
+
+    def abandon(self, error: BaseException) -> None:
+        self._stack.__exit__(type(error), error, error.__traceback__)
+
+
+def joined(job: Job, receipts: Sequence[Receipt], paths: Mapping[str, str | Path]) -> tuple[dict[str, Any], list[str]]:
+    """Join the parts of all shards to the outputs at `paths`; the counts of all, and notes."""
+    sinks = []
+    for name, path in paths.items():
+        if str(path) != "-":
+            clear_leftovers(Path(path).parent, Path(path).name)
+        parts = ((job.part(receipt, name), receipt.parts[name].state) for receipt in receipts)
+        sinks.append(join(job.about["outputs"][name]["sink"], path, parts))
+    counts, notes = _told(receipts)
+    return counts, _notes_of(sinks) + notes
+
+
+def _told(receipts: Sequence[Receipt]) -> tuple[dict[str, Any], list[str]]:
+    """The counts of shards, and what users should know of how they were made."""
+    counts: dict[str, Any] = {}
+    for receipt in receipts:
+        add_counts(counts, receipt.counts)
+    notes = list(dict.fromkeys(note for receipt in receipts for note in receipt.notes))
+    devices = list(dict.fromkeys(receipt.device for receipt in receipts))
+    if len(devices) > 1:
+        notes.append(
+            f"shards were computed in {len(devices)} ways ({'; '.join(devices)}), between which scores agree within "
+            "tolerance, not to the byte"
+        )
+    return counts, notes
+
+
+def _notes_of(sinks: Iterable[Any]) -> list[str]:
+    unsorted = any(getattr(sink, "unsorted", False) for sink in sinks)
+    return ["the input is not sorted by position, so the output has no index"] if unsorted else []
+
+
+def _opened(task: Task[Any], work: Work, shards: int) -> Job:
+    """The job of the folder, begun or gone on with."""
+    clear_leftovers(work.folder)
+    for folder in ("inputs", *(f"shards/{i:03d}" for i in range(shards // 1000 + 1))):
+        clear_leftovers(work.folder / folder)
+    inputs = {name: path for name, path in task.inputs.items() if path is not None}
+    identity = {
+        "dnabert_fast": __version__,
+        "torch": torch.__version__,
+        "verb": task.verb,
+        "inputs": {name: fingerprint(path) for name, path in inputs.items()},
+        "options": dict(task.options),
+        "outputs": {output.name: suffix_of(output.path) for output in task.outputs},
+        "shard_size": work.shard_size,
+        "shards": shards,
+    }
+    about = {
+        "inputs": {name: os.path.abspath(path) for name, path in inputs.items()},
+        "outputs": {
+            output.name: {"path": _absolute(output.path), "sink": output.sink} for output in task.outputs
+        },
+        "settings": dict(task.settings),
+    }  # fmt: skip
+    return open_job(work.folder, identity, about, publish)
+
+
+def _absolute(path: str | Path) -> str:
+    return "-" if str(path) == "-" else os.path.abspath(path)

@@ -1,0 +1,410 @@
+"""A run in shards gives the bytes and the summary of a run in one go, however it is cut, stopped and damaged."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import dnabert_fast.analysis.scan as analysis
+import dnabert_fast.io.sequences as sequences_io
+from dnabert_fast import merge, status
+from dnabert_fast.errors import DnabertError, FormatError
+from dnabert_fast.workflows.jobs import Results
+from dnabert_fast.workflows.scan import scan
+from dnabert_fast.workflows.sequences import embed, predict
+
+MakeModel = Callable[..., Path]
+Facts = dict[str, Any]
+REUSE = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(autouse=True)
+def small_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(analysis, "UNIT_BASES", 150)
+    monkeypatch.setattr(sequences_io, "UNIT_SEQUENCES", 7)
+
+
+@pytest.fixture(scope="module")
+def fasta(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    draw = random.Random(5)
+
+    def bases(n: int) -> str:
+        return "".join(draw.choices("ACGT", k=n))
+
+    path = tmp_path_factory.mktemp("genome") / "g.fa"
+    text = f">one\n{bases(1400)}{'N' * 200}{bases(300)}\n>short\nACGT\n>two\n{bases(700)}\n"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def reads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    draw = random.Random(6)
+    path = tmp_path_factory.mktemp("reads") / "r.fa"
+    lengths = [draw.choice([3, 20, 33, 50]) for _ in range(60)]
+    rows = [f">s{i}\n{''.join(draw.choices('ACGTN' if i % 9 else 'N', k=n))}\n" for i, n in enumerate(lengths)]
+    path.write_text("".join(rows))
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(make_model: MakeModel, fasta: Path, reads: Path) -> Callable[..., Facts]:
+    """Runs one of the verbs by the name of its output; scans write calls too."""
+
+    def call(out: Path, **more: Any) -> Facts:
+        given: dict[str, Any] = {"model": str(make_model()), "output": out, "device": "cpu", "threads": 1} | more
+        if out.name.startswith("embed"):
+            return embed(reads, **given)
+        if out.name.startswith("predict"):
+            return predict(reads, **given)
+        calls = out.with_name("calls.bed.gz")
+        return scan(fasta, **({"window": 40, "stride": 12, "calls": calls, "threshold": 0.4} | given))
+
+    return call
+
+
+OUTPUTS = [
+    *("scan.bw", "scan.bedgraph.gz", "scan.bed", "scan.bed.gz", "scan.tsv.gz", "scan.tsv", "scan.parquet"),
+    *("predict.tsv", "predict.tsv.gz", "predict.parquet", "embed.npy", "embed.parquet"),
+]
+
+
+@pytest.fixture(scope="module")
+def whole(run: Callable[..., Facts], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, Facts]]:
+    """The folder and facts of a run in one go, each made once."""
+    made: dict[str, tuple[Path, Facts]] = {}
+
+    def call(name: str) -> tuple[Path, Facts]:
+        if name not in made:
+            folder = tmp_path_factory.mktemp("whole")
+            made[name] = folder, run(folder / name)
+        return made[name]
+
+    return call
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def same(facts: Facts, others: Facts) -> bool:
+    """Whether two summaries say the same, besides seconds and where."""
+    left_out = {"seconds", "output"}
+    return {k: v for k, v in facts.items() if k not in left_out} == {
+        k: v for k, v in others.items() if k not in left_out
+    }
+
+
+class Stopped(Exception):
+    """Ends a run."""
+
+
+class Stopping:
+    """Has a run fail at the n-th result."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, at: int) -> None:
+        self.results = 0
+        write = Results.write
+
+        def counted(results: Results[Any], result: Any) -> None:
+            if self.results == at:
+                raise Stopped
+            self.results += 1
+            write(results, result)
+
+        patch.setattr(Results, "write", counted)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Callable[[], Path]]:
+    """Gives new empty folders."""
+    made = 0
+
+    def new() -> Path:
+        nonlocal made
+        made += 1
+        folder = tmp_path / f"out{made}"
+        folder.mkdir()
+        return folder
+
+    yield new
+    shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_a_job_gives_the_bytes_and_the_summary_of_a_run_in_one_go(
+    name: str, run: Callable[..., Facts], whole: Callable[[str], tuple[Path, Facts]], place: Callable[[], Path]
+) -> None:
+    expected, facts = whole(name)
+    out = place()
+    found = run(out / name, work=out / "w", shard_size=3)
+    shutil.rmtree(out / "w" / "inputs", ignore_errors=True)
+    assert contents(out) == contents(expected)
+    assert same(found, facts)
+
+
+@REUSE
+@given(data=st.data())
+def test_whatever_stops_it_and_whatever_is_damaged(
+    data: st.DataObject,
+    run: Callable[..., Facts],
+    whole: Callable[[str], tuple[Path, Facts]],
+    place: Callable[[], Path],
+) -> None:
+    name = data.draw(st.sampled_from(["scan.bw", "scan.tsv.gz", "scan.bedgraph.gz", "predict.tsv.gz", "embed.npy"]))
+    size = data.draw(st.integers(1, 6))
+    expected, facts = whole(name)
+    out = place()
+    asked: dict[str, Any] = {"work": out / "w", "shard_size": size}
+    stops = data.draw(st.lists(st.integers(0, 25), max_size=3))
+    damaged = 0
+    for at in stops:
+        with pytest.MonkeyPatch.context() as patch:
+            stopping = Stopping(patch, at)
+            try:
+                run(out / name, **asked)
+            except Stopped:
+                assert stopping.results == at
+        done = sorted((out / "w").glob("shards/*/*"))
+        assert not list((out / "w").rglob(".*partial"))
+        if done and data.draw(st.booleans()):
+            path = data.draw(st.sampled_from(done))
+            harm(path, data.draw(st.sampled_from(["cut", "turn", "remove"])))
+            damaged += 1
+    found = run(out / name, **asked)
+    assert contents(out) == contents(expected)
+    if not damaged:
+        assert same(found, facts)
+    assert status(out / "w")["done"] == status(out / "w")["shards"]
+
+
+def harm(path: Path, how: str) -> None:
+    """Do to a file what bad disks do."""
+    text = bytearray(path.read_bytes())
+    if how == "remove" or not text:
+        path.unlink()
+        return
+    if how == "cut":
+        path.write_bytes(text[: len(text) // 2])
+        return
+    text[len(text) // 2] ^= 1
+    path.write_bytes(text)
+
+
+@pytest.mark.parametrize("name", ["scan.bw", "predict.parquet"])
+@pytest.mark.parametrize("runs", [1, 3, 30])
+def test_shards_in_any_order_then_a_merge(
+    name: str,
+    runs: int,
+    run: Callable[..., Facts],
+    whole: Callable[[str], tuple[Path, Facts]],
+    place: Callable[[], Path],
+) -> None:
+    expected, facts = whole(name)
+    out = place()
+    order = list(range(1, runs + 1))
+    random.Random(runs).shuffle(order)
+    told = [run(out / name, work=out / "w", shard_size=2, shard=f"{i}/{runs}") for i in order[1:]]
+    if runs > 1:
+        with pytest.raises(DnabertError, match="shards are not done"):
+            merge(out / "w", output=out / name)
+    told.append(run(out / name, work=out / "w", shard_size=2, shard=f"{order[0]}/{runs}"))
+    assert not (out / name).exists()
+    key = "windows" if name.startswith("scan") else "sequences"
+    assert sum(one.get(key, 0) for one in told) == facts[key]
+    assert sorted(one["shards"]["last"] for one in told)[-1] == status(out / "w")["shards"]
+    assert same(merge(out / "w", summary=out / "s.json"), facts)
+    assert same(json.loads((out / "s.json").read_text()), facts)
+    (out / "s.json").unlink()
+    assert contents(out) == contents(expected)
+
+
+def test_another_job_is_refused_by_what_differs(
+    run: Callable[..., Facts], fasta: Path, make_model: MakeModel, tmp_path: Path
+) -> None:
+    work = tmp_path / "w"
+    asked: dict[str, Any] = {"work": work, "shard_size": 3}
+    run(tmp_path / "scan.bw", **asked)
+    before = contents(tmp_path)
+    for changed, what in [
+        ({"window": 50}, "window was 40, is 50"),
+        ({"stride": 13}, "stride was 12, is 13"),
+        ({"shard_size": 2}, "shard-size was 3, is 2"),
+        ({"threshold": 0.5}, "threshold was 0.4, is 0.5"),
+        ({"calls": None, "threshold": None}, r"--calls was \.bed\.gz, is None"),
+        ({"output": tmp_path / "scan.tsv"}, r"--output was \.bw, is \.tsv"),
+        ({"model": str(make_model(seed=1))}, "model was [0-9a-f]+, is [0-9a-f]+"),
+        ({"strand": "both"}, r"strand was \+, is both"),
+    ]:
+        with pytest.raises(DnabertError, match=f"holds another job: .*{what}"):
+            run(tmp_path / "scan.bw", **(asked | changed))
+    text = fasta.read_bytes()
+    try:
+        fasta.write_bytes(text.replace(b"A", b"C", 1))
+        with pytest.raises(DnabertError, match=r"input genome is not the file it was \(.*g.fa; 2,[0-9]+ bytes then"):
+            run(tmp_path / "scan.bw", **asked)
+    finally:
+        fasta.write_bytes(text)
+    with pytest.raises(DnabertError, match="verb was scan, is predict"):
+        run(tmp_path / "predict.tsv", **asked)
+    assert contents(tmp_path) == before
+
+
+def test_what_goes_together(run: Callable[..., Facts], tmp_path: Path) -> None:
+    out = tmp_path / "scan.bw"
+    with pytest.raises(DnabertError, match="give --work DIR too"):
+        run(out, shard="1/2")
+    with pytest.raises(DnabertError, match="give --work DIR too"):
+        run(out, shard_size=2)
+    for wrong in ("0/2", "3/2", "1", "1/0", "a/b"):
+        with pytest.raises(DnabertError, match="give I/N"):
+            run(out, work=tmp_path / "w", shard=wrong)
+    with pytest.raises(DnabertError, match="leave it out with --shard"):
+        run(out, work=tmp_path / "w", shard="1/2", report=tmp_path / "r.html")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.doc").write_text("")
+    with pytest.raises(DnabertError, match=r"holds no job but other things \(thesis.doc\)"):
+        run(out, work=tmp_path / "home")
+    for verb in (merge, status):
+        with pytest.raises(DnabertError, match="holds no job"):
+            verb(tmp_path / "home")
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w" / "job.json").write_text("{")
+    with pytest.raises(FormatError, match=r"job.json: broken"):
+        status(tmp_path / "w")
+
+
+def test_a_merge_elsewhere_and_of_what_is_not_there(run: Callable[..., Facts], tmp_path: Path) -> None:
+    work = tmp_path / "w"
+    run(tmp_path / "predict.tsv.gz", work=work)
+    merge(work, output=tmp_path / "again.tsv.gz")
+    assert (tmp_path / "again.tsv.gz").read_bytes() == (tmp_path / "predict.tsv.gz").read_bytes()
+    with pytest.raises(DnabertError, match=r"the parts are of a \.tsv\.gz file"):
+        merge(work, output=tmp_path / "again.tsv")
+    with pytest.raises(DnabertError, match="begun without --calls"):
+        merge(work, calls=tmp_path / "calls.bed")
+
+
+def test_status_tells_what_is_left_and_what_failed(
+    run: Callable[..., Facts], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    work = tmp_path / "w"
+    with pytest.MonkeyPatch.context() as patch:
+        Stopping(patch, 5)
+        with pytest.raises(Stopped):
+            run(tmp_path / "embed.npy", work=work, shard_size=2)
+    told = status(work)
+    assert (told["shards"], told["done"], told["missing"]) == (5, 2, [3, 4, 5])
+    assert len(told["failures"]) == 1
+    assert "shard 3: Stopped()" in told["failures"][0]
+    assert told["counts"]["sequences"] == 28
+    assert told["hours_left"] is not None
+    harm(next(work.glob("shards/000/000001.output.npy")), "cut")
+    assert status(work)["damaged"] == ["part 000001.output.npy of shard 2 is damaged or gone"]
+    facts = run(tmp_path / "embed.npy", work=work, shard_size=2)
+    assert [note for note in facts["notes"] if "part 000001.output.npy" in note and "computed anew" in note]
+    told = status(work)
+    assert (told["done"], told["missing"], told["failures"], told["hours_left"]) == (5, [], [], 0)
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(
+    run: Callable[..., Facts],
+    whole: Callable[[str], tuple[Path, Facts]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    import dnabert_fast.io.atomic as atomic
+
+    expected, _ = whole("embed.npy")
+    flush, flushed = atomic._flush, 0
+
+    def full(path: Path) -> None:
+        nonlocal flushed
+        flushed += 1
+        if flushed > 14:
+            raise OSError(28, "No space left on device")
+        flush(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic, "_flush", full)
+        with pytest.raises(FormatError, match=r"cannot be written \(No space left on device\); is the disk full\?"):
+            run(tmp_path / "embed.npy", work=tmp_path / "w", shard_size=2)
+    told = status(tmp_path / "w")
+    assert 0 < told["done"] < told["shards"]
+    assert "No space left" in told["failures"][0]
+    run(tmp_path / "embed.npy", work=tmp_path / "w", shard_size=2)
+    assert (tmp_path / "embed.npy").read_bytes() == (expected / "embed.npy").read_bytes()
+
+
+def test_what_a_killed_writer_left_is_cleared(run: Callable[..., Facts], tmp_path: Path) -> None:
+    import dnabert_fast.io.atomic as atomic
+
+    work = tmp_path / "w"
+    run(tmp_path / "predict.tsv", work=work)
+    gone = os.spawnvp(os.P_NOWAIT, "true", ["true"])
+    os.waitpid(gone, 0)
+    here = atomic._host()
+    left = [
+        work / f".job.json.{here}.{gone}-0.partial",
+        work / "shards" / "000" / f".000000.output.tsv.{here}.{gone}-3.partial",
+        tmp_path / f".predict.tsv.{here}.{gone}-1.partial",
+    ]
+    kept = [
+        work / "shards" / "000" / f".000000.output.tsv.{here}.{os.getpid()}-3.partial",
+        work / "shards" / "000" / f".000000.output.tsv.elsewhere.{gone}-3.partial",
+        tmp_path / f".other.tsv.{here}.{gone}-1.partial",
+    ]
+    for path in (*left, *kept):
+        path.write_text("half")
+    run(tmp_path / "predict.tsv", work=work)
+    assert [path for path in left if path.exists()] == []
+    assert [path for path in kept if not path.exists()] == []
+
+
+def test_sequences_from_a_pipe(
+    run: Callable[..., Facts], reads: Path, make_model: MakeModel, whole: Callable[[str], tuple[Path, Facts]],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    """A pipe is kept in the work folder; going on with another one is refused."""
+    expected, _ = whole("predict.tsv")
+    pipe, out = tmp_path / "pipe", tmp_path / "predict.tsv"
+
+    def through(text: bytes) -> Facts:
+        os.mkfifo(pipe)
+        if os.fork() == 0:
+            pipe.write_bytes(text)
+            os._exit(0)
+        try:
+            return predict(pipe, model=str(make_model()), output=out, device="cpu", work=tmp_path / "w", threads=1)
+        finally:
+            pipe.unlink()
+            os.wait()
+
+    for _ in range(2):
+        through(gzip.compress(reads.read_bytes(), mtime=0))
+        assert out.read_bytes() == (expected / "predict.tsv").read_bytes()
+    with pytest.raises(DnabertError, match="sequences on the pipe is not what the job was begun with"):
+        through(gzip.compress(reads.read_bytes() + b">more\nACGTACGT\n", mtime=0))
+
+
+def test_auto_stays_what_it_was_when_the_job_began(
+    run: Callable[..., Facts], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import dnabert_fast.workflows.jobs as jobs
+
+    asked: dict[str, Any] = {"work": tmp_path / "w", "precision": "auto", "shard_size": 2}
+    monkeypatch.setattr(analysis, "UNIT_BASES", 300)
+    first = run(tmp_path / "scan.tsv", shard="1/2", **asked)
+    monkeypatch.setattr(jobs, "resolve_precision", None)
+    second = run(tmp_path / "scan.tsv", **asked)
+    assert second["precision_reason"] == first["precision_reason"]
