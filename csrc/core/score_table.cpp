@@ -114,7 +114,7 @@ TableIndex TableIndex::read(const std::string& path) {
     if (csi) {
         out.shift = static_cast<int>(fields.number(4));
         depth = static_cast<int64_t>(fields.number(4));
-        if (out.shift < 1 || out.shift > 30 || depth < 1 || depth > 10) fields.broken();
+        if (out.shift < 1 || out.shift > 30 || depth < 1 || depth > 8) fields.broken();
         if (fields.count() < 28) {
             fail(path, "is not an index of a table; make it anew: tabix -f -s1 -b2 -e2 TABLE");
         }
