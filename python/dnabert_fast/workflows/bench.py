@@ -16,14 +16,13 @@ import numpy as np
 import torch
 
 from ..analysis.scan import ScanSummary, ScanUnit, plan_scan, scan
-from ..analysis.variants import UNIT_RECORDS, ChangeScorer, ScoredUnit, VariantOptions, VariantSummary, score_variants
+from ..analysis.variants import ChangeScorer, ScoredUnit, VariantOptions, VariantSummary, score_variants
 from ..engine.fleet import device_names
 from ..engine.model import Model, load
 from ..engine.predict import batch_tokens
 from ..engine.runner import Runner
 from ..engine.scores import Readout
 from ..errors import BackendUnavailable, DnabertError
-from ..io.vcf import VcfSource
 from ..nn.backends import available, choose
 from ..nn.config import PRESETS
 from ..nn.device import gpus
@@ -39,7 +38,7 @@ from .common import check_outputs, write_summary
 from .estimate import of_records, of_stretches
 from .gate import DEMO_GENOME, DEMO_VCF, answer, gate_window, has_scores
 from .info import info
-from .measure import Counting, Job, Tally, count, lanes, measure
+from .measure import Job, Tally, Watch, count, lanes, measure
 from .precision import device_name
 from .progress import Progress, silent
 
@@ -188,7 +187,8 @@ def _encoder(model: Model, tokens: int, bases: U8, seconds: float) -> float:
     n = at_once * (model.max_tokens // tokens)
     starts = _FIRST + np.linspace(0, len(bases) - _FIRST - length, n).astype(np.int64)
     windows, tally = Windows.from_spans(bases, starts, starts + length), Tally()
-    prepared = Counting.of(model, tally, real=True).prepare(windows)
+    prepared = model.prepare(windows)
+    tally.add(prepared)
     answer(model, windows[: max(1, n // at_once // 8)])
     ask = model.logits if has_scores(model.network.config) else partial(model.vectors, pooling="mean")
     runs, took = _repeated(lambda: ask(prepared), seconds)
@@ -210,9 +210,17 @@ def _scan(model: Model, genome: Genome, window: int, seconds: float) -> float:
     readout = _readout(model)
     plan = plan_scan(genome, window, _STRIDE, None, ScanSummary())
 
-    def score(asked: Model, units: Iterable[Stretch], keep: bool) -> int:
-        parts: list[Stretch] = list(units)
-        scan(asked, genome, parts, _nowhere, ScanSummary(), window=window, stride=_STRIDE, readout=readout)
+    def score(watch: Watch, units: Iterable[Stretch]) -> int:
+        scan(
+            watch.model(model),
+            genome,
+            list(units),
+            _nowhere,
+            ScanSummary(),
+            window=window,
+            stride=_STRIDE,
+            readout=readout,
+        )
         return 0
 
     return _windows(Job(model, of_stretches(plan, _STRIDE).sample, score), seconds) * _STRIDE
@@ -225,13 +233,12 @@ def _variants(model: Model, genome: Genome, window: int, seconds: float) -> floa
     def contig_of(names: Sequence[str]) -> tuple[list[int], dict[str, str]]:
         return resolve(names, genome, AliasTable())
 
-    def score(asked: Model, units: Iterable[Records], keep: bool) -> int:
-        scorers, options = [ChangeScorer(asked, readout)], VariantOptions(window)
-        score_variants(scorers, asked.run, genome, units, contig_of, _nowhere, options, VariantSummary())
+    def score(watch: Watch, units: Iterable[Records]) -> int:
+        scorers, options = [watch.scorer(ChangeScorer(model, readout))], VariantOptions(window)
+        score_variants(scorers, watch.run(model.run), genome, units, contig_of, _nowhere, options, VariantSummary())
         return 0
 
-    sample = of_records((records, None) for records in VcfSource(DEMO_VCF, UNIT_RECORDS)).sample
-    return _windows(Job(model, sample, score), seconds) / 2
+    return _windows(Job(model, of_records(DEMO_VCF).sample, score), seconds) / 2
 
 
 def _readout(model: Model) -> Readout:

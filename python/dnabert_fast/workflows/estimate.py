@@ -7,7 +7,8 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -17,13 +18,17 @@ import torch
 from ..engine.model import Model
 from ..errors import DnabertError
 from ..io.sequences import SequenceUnit
+from ..io.vcf_source import VcfSource, has_sections
 from ..seq.plan import Stretch
+from ..seq.sections import SECTION_BYTES, Sections
 from ..seq.vcf_text import Records
-from .measure import Job, Measured, Sample, Tally, count, measure
+from .measure import Job, Measured, Sample, Tally, Watch, count, measure
+from .outputs import Output, open_sink, suffix_of
 
 __all__ = ["Whole", "estimate", "of_records", "of_sequences", "of_stretches"]
 
 Unit = TypeVar("Unit")
+Result = TypeVar("Result")
 
 SECONDS = 5.0
 """Seconds of the real thing that an estimate measures."""
@@ -55,31 +60,34 @@ def estimate(
     verb: str,
     model: Model,
     whole: Whole[Unit],
-    score: Callable[[Model, Iterable[Unit], Path | None], None],
+    score: Callable[[Watch, Iterable[Unit], Callable[[Result], None]], None],
+    outputs: Sequence[Output[Result]],
     *,
-    output: str | Path,
     loading: float,
     machines: int = 1,
     seconds: float = SECONDS,
 ) -> dict[str, Any]:
     """Foretell a run: passes, seconds here and on `machines` such machines, bytes of memory and of output.
 
-    `score` runs units through the verb's real path into a file of the output's kind (None: into none); `loading` are
-    the seconds from the verb's start until it could score. Windows are counted in units spread over the input, all
-    where that is quick; then about `seconds` of the real thing are run, at least a batch for each core, and their
-    output is thrown away. Seconds are those of the verb, without what Python takes to start, and on several machines
-    those of the slowest, without joining what they wrote.
+    `score` runs units through the verb's real path under a watch and hands results on, which are written as the
+    verb's `outputs`, elsewhere; `loading` are the seconds from the verb's start until it could score. Windows are
+    counted in units spread over the input, all where that is quick; then about `seconds` of the real thing are run, at
+    least a batch for each core, and their output is thrown away. Seconds are those of the verb, without what Python
+    takes to start, and on several machines those of the slowest, without joining what they wrote.
     """
     if machines < 1:
         raise DnabertError(f"--machines {machines}: give 1 or more")
-    if machines > 1 and str(output) == "-":
+    if machines > 1 and any(str(output.path) == "-" for output in outputs):
         raise DnabertError("--machines: what several machines write is joined into a file; name one with -o")
     with tempfile.TemporaryDirectory(prefix="dnabert-fast-") as folder:
-        path = Path(folder) / ("estimate.vcf" if str(output) == "-" else Path(output).name)
 
-        def run(asked: Model, units: Iterable[Unit], keep: bool) -> int:
-            score(asked, units, path if keep else None)
-            return sum(each.stat().st_size for each in Path(folder).iterdir())
+        def run(watch: Watch, units: Iterable[Unit]) -> int:
+            if not watch.real:
+                score(watch, units, _nowhere)
+                return 0
+            with ExitStack() as stack:
+                score(watch, units, _writer(stack, outputs, Path(folder)))
+            return sum(path.stat().st_size for path in Path(folder).iterdir())
 
         job = Job(model, whole.sample, run)
         counted = count(job, _COUNTING)
@@ -89,7 +97,7 @@ def estimate(
     facts |= {name: getattr(work, name) for name in ("windows", "passes", "tokens")} | {"shards": whole.shards}
     facts |= _times(whole, work, found, loading, machines)
     device = model.network.backend.device
-    notes = [] if whole.exact else [f"the number of {whole.item} was judged by the first part of the input"]
+    notes = [] if whole.exact else [f"the number of {whole.item} was judged by a part of the input"]
     if found is None:
         notes.append(f"nothing to score was found in {len(counted):,} units of the input")
     if whole.shards < machines:
@@ -102,6 +110,22 @@ def estimate(
         "device": device,
         "notes": notes,
     }
+
+
+def _writer(stack: ExitStack, outputs: Sequence[Output[Result]], folder: Path) -> Callable[[Result], None]:
+    """What writes a result to files of the outputs' kinds in a folder."""
+    paths = [folder / f"{output.name}{suffix_of(output.path)}" for output in outputs]
+    sinks = [stack.enter_context(open_sink(of.sink, path)) for of, path in zip(outputs, paths, strict=True)]
+
+    def write(result: Result) -> None:
+        for output, sink in zip(outputs, sinks, strict=True):
+            output.put(sink, result)
+
+    return write
+
+
+def _nowhere(result: object) -> None:
+    """Results that nobody keeps."""
 
 
 def _work(whole: Whole[Unit], counted: dict[int, Tally]) -> Tally:
@@ -165,34 +189,52 @@ def of_stretches(plan: Sequence[Stretch], stride: int, shard: int = 4) -> Whole[
     return Whole("bases", total, math.ceil(len(plan) / shard), sample, by_tokens=True)
 
 
-def of_records(
-    units: Iterable[tuple[Records, float | None]], shard_bytes: int = 1 << 22, reading: float = _READING
-) -> Whole[Records]:
-    """The records of a VCF that comes in units, each with the share of the file that was read with it.
+def of_records(path: str | Path, shard: int = 1, *, reading: float = _READING) -> Whole[Records]:
+    """The records of a VCF or BCF; `shard` sections of its text are computed as one.
 
-    `shard_bytes` of text are computed as one. After `reading` seconds the rest is judged by the share.
+    Of a file of many sections that can be read alone, some are read. Of another the rest is judged after `reading`
+    seconds by how much of the file it is.
     """
+    if has_sections(path):
+        index = Sections.find(path)
+        if len(index) > _KEPT:
+            return _of_sections(path, index, shard)
+    source = VcfSource(path)
+    read, share = [0, 0], 0.0
 
-    def part(records: Records, n: int) -> Records:
-        end = int(records.columns[n, 0])
-        return replace(records, text=records.text[:end], columns=records.columns[:n], position=records.position[:n])
-
-    sizes = {"records": 0.0, "text": 0.0}
-    shares: list[float | None] = []
-
-    def along() -> Iterable[Records]:
-        for records, share in units:
-            sizes["records"] += len(records)
-            sizes["text"] += records.text.nbytes
-            shares[:] = [share]
+    def along() -> Iterator[Records]:
+        nonlocal share
+        for records in source:
+            read[0] += len(records)
+            read[1] += records.text.nbytes
+            share = source.share or 0.0
             yield records
 
-    kept, seconds, whole = _kept(along(), reading, lambda: bool(shares and shares[0]))
-    if not whole and shares[0]:
-        seconds /= shares[0]
-        sizes = {name: size / shares[0] for name, size in sizes.items()}
-    shards = max(1, math.ceil(sizes["text"] / shard_bytes))
-    return Whole("records", sizes["records"], shards, Sample(kept, len, part), seconds, whole)
+    kept, seconds, exact = _kept(along(), reading, lambda: share > 0)
+    part = 1.0 if exact else share
+    shards = max(1, math.ceil(read[1] / part / (SECTION_BYTES * shard)))
+    return Whole("records", read[0] / part, shards, Sample(kept, len, _first_records), seconds / part, exact)
+
+
+def _of_sections(path: str | Path, index: Sections, shard: int) -> Whole[Records]:
+    """The records of a file of which spread sections are read."""
+    chosen = sorted({round(place * (len(index) - 1) / (_KEPT - 1)) for place in range(_KEPT)})
+    began, sizes = time.monotonic(), [0, 0]
+    kept: list[Records] = []
+    for section in chosen:
+        units = list(VcfSource(path, sections=[section], index=index))
+        sizes[0] += sum(map(len, units))
+        sizes[1] += sum(unit.text.nbytes for unit in units)
+        kept += units[len(units) // 2 :][:1]
+    scale = index.text_bytes / max(1, sizes[1])
+    seconds = (time.monotonic() - began) * scale
+    shards = math.ceil(len(index) / shard)
+    return Whole("records", sizes[0] * scale, shards, Sample(kept, len, _first_records), seconds, False)
+
+
+def _first_records(records: Records, n: int) -> Records:
+    end = int(records.columns[n, 0])
+    return replace(records, text=records.text[:end], columns=records.columns[:n], position=records.position[:n])
 
 
 def of_sequences(units: Iterable[SequenceUnit], shard: int = 4) -> Whole[SequenceUnit]:
@@ -204,7 +246,7 @@ def of_sequences(units: Iterable[SequenceUnit], shard: int = 4) -> Whole[Sequenc
 
     sizes: list[int] = []
 
-    def along() -> Iterable[SequenceUnit]:
+    def along() -> Iterator[SequenceUnit]:
         for unit in units:
             sizes.append(len(unit.windows))
             yield unit

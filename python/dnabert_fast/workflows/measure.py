@@ -10,10 +10,13 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from ..engine.model import Model
+from ..analysis.variants import Asked, Scorer
+from ..engine.model import Model, Run
 from ..engine.predict import Prepared
+from ..seq.types import F64
+from ..seq.variants import Placed
 
-__all__ = ["Counting", "Job", "Measured", "Sample", "Score", "Tally", "count", "lanes", "measure", "spread"]
+__all__ = ["Job", "Measured", "Sample", "Score", "Tally", "Watch", "count", "lanes", "measure", "spread"]
 
 Unit = TypeVar("Unit")
 Work = TypeVar("Work")
@@ -55,28 +58,52 @@ def _bytes(arrays: Any) -> int:
 
 
 @dataclass(frozen=True)
-class Counting(Model):
-    """A model that counts what it is given to read. One that is not `real` reads alone and is asked for nothing."""
+class Watch:
+    """Stands in for what a job asks, and counts what is read for it; where it is not `real`, nothing is asked."""
 
-    tally: Tally = field(default_factory=Tally, compare=False)
-    real: bool = field(default=True, compare=False)
+    tally: Tally
+    real: bool
 
-    @staticmethod
-    def of(model: Model, tally: Tally, *, real: bool) -> Counting:
-        """The model, counting into `tally`."""
+    def model(self, model: Model) -> Model:
+        """The same model, for jobs that it runs itself."""
         held = {each.name: getattr(model, each.name) for each in fields(Model)}
-        return Counting(**held, tally=tally, real=real)
+        return _CountingModel(**held, watch=self)
+
+    def scorer(self, scorer: Scorer) -> Scorer:
+        """The same scorer; its models run under `run`."""
+        return _CountingScorer(scorer, self.tally)
+
+    def run(self, run: Run) -> Run:
+        """The same way to run a job; reads alone where nothing is asked."""
+        return run if self.real else _read_only
+
+
+def _read_only(
+    units: Iterable[Unit],
+    read: Callable[[Unit], Work],
+    compute: Callable[[Work], Callable[[], Result]],
+    write: Callable[[Result], None],
+    readers: int | None = None,
+) -> None:
+    """See `Run`; nothing is computed."""
+    for unit in units:
+        read(unit)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _CountingModel(Model):
+    watch: Watch = field(compare=False)
 
     def prepare(self, *args: Any, **given: Any) -> list[Prepared]:
         """See `Model.prepare`."""
         prepared = super().prepare(*args, **given)
-        self.tally.add(prepared)
+        self.watch.tally.add(prepared)
         return prepared
 
     def prepare_spans(self, *args: Any, **given: Any) -> list[Prepared]:
         """See `Model.prepare_spans`."""
         prepared = super().prepare_spans(*args, **given)
-        self.tally.add(prepared)
+        self.watch.tally.add(prepared)
         return prepared
 
     def run(
@@ -88,11 +115,33 @@ class Counting(Model):
         readers: int | None = None,
     ) -> None:
         """See `Model.run`."""
-        if self.real:
-            super().run(units, read, compute, write, readers)
-            return
-        for unit in units:
-            read(unit)
+        self.watch.run(super().run)(units, read, compute, write, readers)
+
+
+@dataclass(frozen=True)
+class _CountingScorer:
+    scorer: Scorer
+    tally: Tally
+
+    @property
+    def name(self) -> str:
+        """See `Scorer`."""
+        return self.scorer.name
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        """See `Scorer`."""
+        return self.scorer.meanings
+
+    def prepare(self, placed: Placed) -> Asked:
+        """See `Scorer`."""
+        asked = self.scorer.prepare(placed)
+        self.tally.add(asked.prepared)
+        return asked
+
+    def begin(self, asked: Asked, tick: Callable[[float], None]) -> Callable[[], dict[str, F64]]:
+        """See `Scorer`."""
+        return self.scorer.begin(asked, tick)
 
 
 @dataclass(frozen=True)
@@ -107,14 +156,13 @@ class Sample(Generic[Unit]):
     part: Callable[[Unit, int], Unit]
 
 
-Score = Callable[[Model, Iterable[Unit], bool], int]
-"""Runs units through the real path of a job on a model, writes results where the last argument says so, and returns
-the bytes that this took."""
+Score = Callable[[Watch, Iterable[Unit]], int]
+"""Runs units through the real path of a job under a watch; returns the bytes that were written."""
 
 
 @dataclass(frozen=True)
 class Job(Generic[Unit]):
-    """A job that can be counted and measured: the model, units of its input, and its real path."""
+    """A job that can be counted and measured: its model (of several the first), units of its input, its real path."""
 
     model: Model
     sample: Sample[Unit]
@@ -182,15 +230,14 @@ def measure(job: Job[Unit], counted: dict[int, Tally], seconds: float) -> tuple[
 def _read(job: Job[Unit], unit: Unit) -> Tally:
     """What a unit has to be read for."""
     tally = Tally()
-    job.score(Counting.of(job.model, tally, real=False), [unit], False)
+    job.score(Watch(tally, real=False), [unit])
     return tally
 
 
 def _run(job: Job[Unit], units: Sequence[Unit]) -> Measured:
     tally = Tally()
-    model = Counting.of(job.model, tally, real=True)
     began = time.perf_counter()
-    written = job.score(model, units, True)
+    written = job.score(Watch(tally, real=True), units)
     return Measured(sum(map(job.sample.size, units)), time.perf_counter() - began, tally, written)
 
 
