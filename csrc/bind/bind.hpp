@@ -33,5 +33,6 @@ void bind_sequence(py::module_& m);  // k-mers, rows, distinct pieces, alleles, 
 void bind_files(py::module_& m);     // genomes, FASTA streams, VCF text, tables
 void bind_training(py::module_& m);  // samples of a corpus, masking
 void bind_score_table(py::module_& m);
+void bind_genotypes(py::module_& m);  // genotypes of VCF records
 
 }  // namespace dnabert::bind

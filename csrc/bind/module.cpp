@@ -6,4 +6,5 @@ PYBIND11_MODULE(_core, m) {
     dnabert::bind::bind_files(m);
     dnabert::bind::bind_training(m);
     dnabert::bind::bind_score_table(m);
+    dnabert::bind::bind_genotypes(m);
 }
