@@ -374,7 +374,11 @@ def test_other_networks(folder: Path, fields: dict[str, Any], message: str) -> N
 
 
 def test_folders_that_are_none(tmp_path: Path, folder: Path) -> None:
-    refuses(tmp_path / "absent", "absent: no such folder; give one that holds config.json")
+    refuses(
+        tmp_path / "absent",
+        r"absent: no such model; give a folder that holds config.json, .*, a hub name \(OWNER/MODEL\), or demo$",
+    )
+    refuses("nope", "^nope: no such model; .*, or demo$")
     (tmp_path / "file").touch()
     refuses(tmp_path / "file", "file: a file; give the folder")
     (folder / "model.safetensors").unlink()

@@ -11,6 +11,7 @@ import dnabert_fast
 from dnabert_fast.engine.model import load
 from dnabert_fast.evaluate.metrics import class_metrics
 from dnabert_fast.io.labelled import read_labelled
+from dnabert_fast.nn.checkpoint import network_hash
 from dnabert_fast.train.presets import PRESETS
 
 FOLDER = Path(dnabert_fast.__file__).parent / "models" / "demo"
@@ -25,6 +26,10 @@ def test_it_is_small_and_says_its_window() -> None:
     assert (model.block.window, model.block.anchor, model.labels) == (preset.window, preset.anchor, preset.classes)
     assert preset.network is not None
     assert model.network.config.encoder == preset.network.encoder
+
+
+def test_training_finds_it_by_its_name() -> None:
+    assert network_hash("demo") == network_hash(FOLDER) == load("demo").hash()
 
 
 def test_the_card_gives_the_measured_figures() -> None:

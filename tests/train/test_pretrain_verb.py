@@ -252,7 +252,7 @@ def test_another_run_is_refused(
         ({"exclude": ["two"]}, "no genome has the contig two"),
         ({"include": ["none.bed"]}, "none.bed: cannot be read"),
         ({"model": "x", "kmer": 4}, "--model goes on with a trained network"),
-        ({"model": "x"}, "x: no such folder"),
+        ({"model": "x"}, "x: no such model"),
         ({"output": "genome.fa"}, "the folder cannot be made"),
         ({"learning_rate": float("nan")}, "--learning-rate nan must be greater than 0"),
         ({"seed": 1 << 63}, "give a whole number from 0 to 2^63 - 1"),

@@ -54,8 +54,6 @@ Unit = TypeVar("Unit")
 Work = TypeVar("Work")
 Result = TypeVar("Result")
 
-_SHIPPED = Path(__file__).parent.parent / "models"
-
 
 @dataclass(frozen=True)
 class Model:
@@ -414,16 +412,14 @@ def load(
     asked: dict[str, Any] = {"backend": backend, "precision": precision, "exceptions": tuple(exceptions)}
     if threads is not None:
         torch.set_num_threads(threads)
-    shipped = _SHIPPED / str(model)
-    folder = shipped if not Path(model).exists() and shipped.is_dir() else model
-    network = read_network(folder, device=devices[0], **asked)
+    network = read_network(model, device=devices[0], **asked)
     at = network.backend.device
     fleet = None
     if len(devices) > 1:
         for other in devices[1:]:
             choose(backend, other, precision)  # that a device is not to be had must not be found out later
         share = max(1, torch.get_num_threads() // len(devices))
-        fleet = Fleet(partial(_resident, str(folder), threads=share, **asked), devices)
+        fleet = Fleet(partial(_resident, str(model), threads=share, **asked), devices)
     return Model(
         network,
         Path(str(model)).name,

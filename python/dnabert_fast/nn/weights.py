@@ -19,8 +19,12 @@ __all__ = ["PICKLE", "SAFETENSORS", "find_folder", "read_json", "read_tensors", 
 SAFETENSORS, PICKLE = "model.safetensors", "pytorch_model.bin"
 
 
+_SHIPPED = Path(__file__).parent.parent / "models"
+
+
 def find_folder(name: str | Path) -> Path:
-    """The local folder of a path, or of a Hugging Face hub name (owner/model) after a download.
+    """The local folder of a path, of a model shipped with the package ("demo"), or of a Hugging Face hub name
+    (owner/model) after a download.
 
     Raises CheckpointError where there is neither, MissingExtra where a hub name needs huggingface_hub.
     """
@@ -30,8 +34,14 @@ def find_folder(name: str | Path) -> Path:
     if path.exists():
         raise CheckpointError(f"{name}: a file; give the folder that holds config.json and the weights")
     text = str(name)
+    shipped = sorted(each.name for each in _SHIPPED.iterdir() if each.is_dir())
+    if text in shipped:
+        return _SHIPPED / text
     if text.count("/") != 1 or text.startswith((".", "/", "~")) or text.endswith("/"):
-        raise CheckpointError(f"{name}: no such folder; give one that holds config.json, vocab.txt and the weights")
+        raise CheckpointError(
+            f"{name}: no such model; give a folder that holds config.json, vocab.txt and the weights, a hub name "
+            f"(OWNER/MODEL), or {' or '.join(shipped)}"
+        )
     try:
         import huggingface_hub
     except ImportError:
