@@ -51,7 +51,7 @@ def test_conditions_say_which_class_a_value_is_of(
         with pytest.raises(DnabertError, match="--truth"):
             Truth.parse(condition)
         return
-    labels, reasons = Truth.parse(condition).of(np.array([value, "", value]))
+    labels, reasons = Truth.parse(condition).of([value, "", value])
     assert (None if np.isnan(labels[2]) else labels[2]) == label
     assert reasons[2] == reason
     assert len(labels) == 3
@@ -66,7 +66,7 @@ def test_what_is_no_condition(text: str) -> None:
 @pytest.mark.parametrize("value", ["Pathogenic", "nan", "inf", "1,2"])
 def test_values_of_a_bare_field_are_numbers(value: str) -> None:
     with pytest.raises(DnabertError, match="name the values of the two classes"):
-        Truth.parse("CLNSIG").of(np.array([value]))
+        Truth.parse("CLNSIG").of([value])
 
 
 def test_types_are_told_by_bases_that_go_and_come() -> None:

@@ -1,4 +1,4 @@
-"""The verb that judges models and other tools' predictions: evaluate."""
+"""The verb that judges models, other tools' predictions and scores of variants: evaluate."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from .screen import note, show_counts, shown_progress, title
 
 __all__ = ["evaluate"]
 
+_REASONS = 8  # for leaving alleles out that are shown
+
 
 def evaluate(
     output: o.Folder,
@@ -20,6 +22,12 @@ def evaluate(
     calibrate: o.Calibrate = None,
     results: o.Results = None,
     metric: o.Metric = None,
+    variants: o.JudgedVariants = None,
+    truth: o.KnownTruth = None,
+    score: o.JudgedScores = None,
+    features: o.NearFeatures = None,
+    bins: o.DistanceBins = None,
+    classifier: o.Classifiers = None,
     threshold: o.Thresholds = None,
     overlap: o.Overlap = 0.5,
     group: o.Group = None,
@@ -34,21 +42,32 @@ def evaluate(
     seed: o.ResamplingSeed = 42,
     quiet: o.Quiet = False,
 ) -> None:
-    """Judge models and other tools on a labelled set: metrics with intervals, curves, tests, one report."""
-    if (table is None) == (results is None):
-        raise DnabertError("give a labelled TABLE to judge on, or --results FILE to compare models over sets")
+    """Judge models and other tools on a labelled set, or scores of variants: metrics, intervals, tests, a report."""
+    of_rows = {"model": model, "predictions": predictions, "ensemble": ensemble, "calibrate": calibrate,
+               "threshold": threshold, "group": group}  # fmt: skip
+    of_variants = {"truth": truth, "score": score, "features": features, "bins": bins, "classifier": classifier}
+    if sum(given is not None for given in (table, results, variants)) != 1:
+        raise DnabertError(
+            "give a labelled TABLE to judge on, or --results FILE to compare models over sets, or --variants FILE "
+            "--truth FIELD to judge scores of variants"
+        )
+    if variants is None:
+        _refuse(of_variants, "belongs to --variants")
     if results is not None:
-        of_rows = {"model": model, "predictions": predictions, "ensemble": ensemble, "calibrate": calibrate,
-                   "threshold": threshold, "group": group}  # fmt: skip
-        stray = next((name for name, given in of_rows.items() if given), None)
-        if stray is not None:
-            raise DnabertError(f"--{stray} belongs to a labelled TABLE; --results has all its numbers already")
+        _refuse(of_rows, "belongs to a labelled TABLE; --results has all its numbers already")
         from ..workflows.results import compare_results
 
         _show_results(compare_results(results, output=output, metrics=metric or ()), quiet)
         return
-    if metric:
-        raise DnabertError("--metric belongs to --results; a labelled TABLE is judged by all metrics")
+    _refuse({"metric": metric}, "belongs to --results; a labelled TABLE is judged by all metrics")
+    judging: dict[str, Any] = {
+        "output": output, "max_missing": max_missing, "resamples": resamples, "level": level, "interval": interval,
+        "seed": seed,
+    }  # fmt: skip
+    if variants is not None:
+        _refuse(of_rows, "belongs to a labelled TABLE; --variants have their scores already")
+        _variants(variants, of_variants, judging, quiet)
+        return
     from ..workflows.evaluate import evaluate as work
 
     assert table is not None
@@ -57,24 +76,65 @@ def evaluate(
             table,
             models=model or (),
             predictions=predictions or (),
-            output=output,
             together=ensemble,
             calibrate=calibrate,
             thresholds=threshold or (),
             overlap=overlap,
             group=group,
-            max_missing=max_missing,
-            resamples=resamples,
-            level=level,
-            interval=interval,
             strand=strand,
             precision=precision,
             device=device,
             threads=threads,
-            seed=seed,
             progress=progress,
+            **judging,
         )
     _show(facts, quiet)
+
+
+def _refuse(given: dict[str, Any], why: str) -> None:
+    stray = next((name for name, value in given.items() if value), None)
+    if stray is not None:
+        raise DnabertError(f"--{stray} {why}")
+
+
+def _variants(variants: list[str], asked: dict[str, Any], judging: dict[str, Any], quiet: bool) -> None:
+    from ..workflows.judge_variants import DISTANCES, judge_variants
+
+    if not asked["truth"]:
+        raise DnabertError("--variants needs --truth: the field that says what is known of the alleles")
+    with shown_progress(quiet) as progress:
+        facts = judge_variants(
+            variants,
+            truth=asked["truth"],
+            scores=asked["score"] or (),
+            features=asked["features"] or (),
+            bins=asked["bins"] or DISTANCES,
+            classifiers=asked["classifier"] or ("logistic",),
+            progress=progress,
+            **judging,
+        )
+    if not quiet:
+        _show_variants(facts)
+
+
+def _show_variants(facts: dict[str, Any]) -> None:
+    left_out = {f"without truth: {reason}": n for reason, n in facts["without_truth"].items()}
+    left_out |= {f"without a score: {reason}": n for reason, n in facts["without_score"].items()}
+    for name, reasons in facts["without_one_score"].items():
+        left_out |= {f"without {name}: {reason}": n for reason, n in reasons.items()}
+    counts = {"ALT alleles": facts["alleles"], "judged": facts["judged"]}
+    counts |= {"of class 1": facts["positives"]} if facts["of_classes"] else {}
+    show_counts(f"{facts['variants'][0]}, {facts['truth']}", counts)
+    if left_out:
+        often = sorted(left_out.items(), key=lambda item: -item[1])
+        shown = dict(often[:_REASONS])
+        rest = sum(n for _, n in often[_REASONS:])
+        show_counts("left out", shown | ({f"{len(often) - _REASONS} other reasons": rest} if rest else {}))
+    for name, metrics in facts["strata"][0]["metrics"].items():
+        show_counts(name, {key: _shown(value) for key, value in metrics.items()})
+    for text in facts["notes"]:
+        note(text)
+    _where(facts)
 
 
 def _show(facts: dict[str, Any], quiet: bool) -> None:

@@ -69,7 +69,8 @@ class _Groups:
     def __call__(self, rows: I64) -> F64:
         """Pairs of rows within a group, float64 [b], of weights int64 [n, b]."""
         sums = np.add.reduceat(rows[self._order], self._starts, axis=0)
-        return (sums * (sums - 1.0)).sum(axis=0) / 2
+        pairs: F64 = (sums * (sums - 1.0)).sum(axis=0) / 2
+        return pairs
 
 
 def _level(first: I64, second: I64, bit: int) -> _Level:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +21,6 @@ TYPES = ("SNV", "MNV", "insertion", "deletion", "other")
 _WORDS = re.compile(r"[,|/&;]")
 _SHOWN = 60  # letters of a value that are shown
 _NOWHERE = np.iinfo(np.int64).max
-
-Texts: TypeAlias = "NDArray[np.str_]"
 
 
 @dataclass(frozen=True)
@@ -54,18 +51,15 @@ class Truth:
         """Whether values are those of classes, not numbers."""
         return bool(self.positive)
 
-    def of(self, values: Texts) -> tuple[F64, Texts]:
-        """What values [n] mean, float64 [n], NaN for nothing; and why it is nothing, "" where it is something.
+    def of(self, values: Sequence[str]) -> tuple[F64, list[str]]:
+        """What n values mean, float64 [n], NaN for nothing; and why it is nothing, "" where it is something.
 
         "" is a missing value, and "." in a condition stands for it. A value of several words (joined by one of , | / &
         ;) belongs to a class where all its words do, or where it does as a whole; class 1 is asked first. Raises
         DnabertError for a number that is none.
         """
-        distinct, which = np.unique(values, return_inverse=True)
-        found = [self._meaning(str(value)) for value in distinct.tolist()]
-        numbers = np.array([number for number, _ in found], np.float64)
-        reasons = np.array([reason for _, reason in found], np.str_)
-        return numbers[which], reasons[which]
+        found = {value: self._meaning(value) for value in set(values)}
+        return np.array([found[value][0] for value in values], np.float64), [found[value][1] for value in values]
 
     def _meaning(self, value: str) -> tuple[float, str]:
         nothing = float("nan")

@@ -23,6 +23,7 @@ _LINES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))
 _POINTS = 1500  # of a curve: more than a page has dots, few enough for a small file
 _POINTS_OF_VALUES = 3000
 _SIZE = 3.35
+_LETTERS = 13  # of a key in an inch, about
 
 
 def curves_picture(
@@ -165,7 +166,8 @@ def _key(figure: Figure, judged: Sequence[Judged]) -> None:
     from matplotlib.lines import Line2D
 
     lines = [Line2D([], [], label=_named(one), **_look(number)) for number, one in enumerate(judged)]
-    columns = min(len(lines), 3)
+    longest = max(len(_named(one)) for one in judged) + 8  # the line before a name and the room after it
+    columns = max(1, min(len(lines), 3, int(_LETTERS * figure.get_figwidth()) // longest))
     rows = -(-len(lines) // columns)
     height = float(figure.get_figheight())
     figure.tight_layout(rect=(0, 0, 1, 1 - (0.12 + 0.2 * rows) / height))

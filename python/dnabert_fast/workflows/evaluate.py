@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from ..datasets.prom_scan import REDUCTIONS
 from ..errors import DnabertError, FormatError
 from ..evaluate.bootstrap import METHODS
-from ..evaluate.judge import Answers, Judged, judge
+from ..evaluate.judge import Answers, Judged, Judgement, judge
 from ..evaluate.packages import need
 from ..io import open_table
 from ..io.atomic import writing
@@ -27,7 +28,7 @@ from .progress import Progress, silent
 from .reports import plain, results_folder, write_page
 from .rows import Grouping, Rows, group_rows, read_rows, some_rows
 
-__all__ = ["evaluate"]
+__all__ = ["check_settings", "evaluate"]
 
 
 def evaluate(
@@ -66,30 +67,17 @@ def evaluate(
     """
     began = time.monotonic()
     check_seed(seed)
-    _check(interval=interval, resamples=resamples, level=level, overlap=overlap, max_missing=max_missing)
+    check_settings(interval=interval, resamples=resamples, level=level, overlap=overlap, max_missing=max_missing)
     if group is not None and group not in REDUCTIONS:
         raise DnabertError(f"--group {group}: choose one of {', '.join(REDUCTIONS)}")
     named, files = names_of(models, "--model"), names_of(predictions, "--predictions")
     _check_names(named, files, together, calibrate)
     folder = results_folder(output, [table, calibrate, *(path for _, path in (*named, *files))])
     asked = Asked(strand, precision, device, threads, progress)
-    opened, classes, kind = open_models(named, asked)
-    rows = read_rows(table, max((model.k for _, _, model in opened), default=1), kind, classes)
-    if not rows.of_values:
-        classes = _fitting(classes, rows, table)
-    others = [from_file(name, path, rows, classes, overlap) for name, path in files]
-    predictors, notes = [], []
-    for name, path, model in opened:
-        one, told = asked.answer(name, path, model, rows, calibrate)
-        predictors.append(one)
-        notes += told
-    if calibrate is not None and os.path.realpath(calibrate) == os.path.realpath(table):
-        notes.append("the temperature was fitted on the set that is judged, which makes Brier and ECE look too good")
-    if together:
-        predictors.append(ensemble(predictors))
-    predictors = with_thresholds([*predictors, *others], thresholds, classes)
-    kept, left_out = _answered(rows, predictors, max_missing)
-    rows, predictors = some_rows(rows, kept), [one.some(kept) for one in predictors]
+    answered = _answer(table, named, files, asked, together, calibrate, overlap)
+    predictors = with_thresholds(answered.predictors, thresholds, answered.classes)
+    kept, left_out = _answered(answered.rows, predictors, max_missing)
+    rows, predictors = some_rows(answered.rows, kept), [one.some(kept) for one in predictors]
     grouping = group_rows(rows, group)
     labels = rows.labels if grouping is None else grouping.labels
     if not rows.of_values and len(np.unique(labels)) < 2:
@@ -104,31 +92,84 @@ def evaluate(
         seed=seed,
         tick=progress("drawing resamples", "resamples", resamples),
     )
-    facts = {
-        "verb": "evaluate",
-        "table": Path(table).name,
-        "rows": len(rows),
-        "rows_left_out": left_out,
-        "group": None if grouping is None else {"by": grouping.how, "groups": len(labels)},
-        "classes": list(classes),
-        "by_class": [] if rows.of_values else np.bincount(labels.astype(np.int64), minlength=len(classes)).tolist(),
-        "interval": {"method": interval, "level": level, "resamples": resamples, "seed": seed},
-        "predictors": {
-            one.name: predictor.facts | _about(one) for predictor, one in zip(predictors, found.predictors, strict=True)
-        },
-        "tests": [plain(vars(test)) for test in found.tests],
-        "notes": notes + [f"{one.name}: {note}" for one in predictors for note in one.notes],
-        "seconds": round(time.monotonic() - began, 1),
-    }
-    _write_answers(folder / "predictions.tsv", rows, grouping, labels, answers, classes)
-    pictures = curves_of(folder, found, labels, answers, classes)
+    how = {"method": interval, "level": level, "resamples": resamples, "seed": seed}
+    told = _facts(rows, left_out, grouping, labels, answered, how, predictors, found)
+    facts = {"verb": "evaluate", "table": Path(table).name, **told, "seconds": round(time.monotonic() - began, 1)}
+    _write_answers(folder / "predictions.tsv", rows, grouping, labels, answers, answered.classes)
+    pictures = curves_of(folder, found, labels, answers, answered.classes)
     write_page(folder, *describe(facts, found, pictures))
     with writing(folder / "metrics.json") as partial:
         partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     return facts | {"output": str(output)}
 
 
-def _check(*, interval: str, resamples: int, level: float, overlap: float, max_missing: float) -> None:
+@dataclass(frozen=True)
+class _Answered:
+    """The rows of a table, their classes, and what every predictor says of them."""
+
+    rows: Rows
+    classes: tuple[str, ...]
+    predictors: list[Predictor]
+    notes: list[str]
+
+
+def _answer(
+    table: str | Path,
+    named: Sequence[tuple[str, str]],
+    files: Sequence[tuple[str, str]],
+    asked: Asked,
+    together: bool,
+    calibrate: str | Path | None,
+    overlap: float,
+) -> _Answered:
+    """Read the rows and have models answer them, then their mean, then files."""
+    opened, classes, kind = open_models(named, asked)
+    rows = read_rows(table, max((model.k for _, _, model in opened), default=1), kind, classes)
+    if not rows.of_values:
+        classes = _fitting(classes, rows, table)
+    others = [from_file(name, path, rows, classes, overlap) for name, path in files]
+    predictors, notes = [], []
+    for name, path, model in opened:
+        one, told = asked.answer(name, path, model, rows, calibrate)
+        predictors.append(one)
+        notes += told
+    if calibrate is not None and os.path.realpath(calibrate) == os.path.realpath(table):
+        notes.append("the temperature was fitted on the set that is judged, which makes Brier and ECE look too good")
+    if together:
+        predictors.append(ensemble(predictors))
+    return _Answered(rows, classes, [*predictors, *others], notes)
+
+
+def _facts(
+    rows: Rows,
+    left_out: int,
+    grouping: Grouping | None,
+    labels: I64 | F32 | F64,
+    answered: _Answered,
+    how: dict[str, Any],
+    predictors: Sequence[Predictor],
+    found: Judgement,
+) -> dict[str, Any]:
+    """What was judged, how well it answers, and what to know of it, as JSON can hold it."""
+    counts = (
+        np.bincount(labels.astype(np.int64), minlength=len(answered.classes)) if not rows.of_values else np.empty(0)
+    )
+    return {
+        "rows": len(rows),
+        "rows_left_out": left_out,
+        "group": None if grouping is None else {"by": grouping.how, "groups": len(labels)},
+        "classes": list(answered.classes),
+        "by_class": counts.tolist(),
+        "interval": how,
+        "predictors": {
+            one.name: predictor.facts | _about(one) for predictor, one in zip(predictors, found.predictors, strict=True)
+        },
+        "tests": [plain(vars(test)) for test in found.tests],
+        "notes": answered.notes + [f"{one.name}: {note}" for one in predictors for note in one.notes],
+    }
+
+
+def check_settings(*, interval: str, resamples: int, level: float, max_missing: float, overlap: float = 0.5) -> None:
     """Raise DnabertError for settings that cannot be, and MissingExtra for packages that the end of the work needs."""
     if interval not in METHODS:
         raise DnabertError(f"--interval {interval}: choose {' or '.join(METHODS)}")
