@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import json
+import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +26,8 @@ from dnabert_fast.workflows import measure as clocked
 from dnabert_fast.workflows.estimate import Whole, estimate, of_records, of_sequences, of_stretches
 from dnabert_fast.workflows.measure import Sample, Tally, Watch, lanes, spread
 from dnabert_fast.workflows.outputs import Output
+from dnabert_fast.workflows.scan import scan as scan_verb
+from dnabert_fast.workflows.sequences import embed, predict
 
 
 @dataclass
@@ -78,13 +83,14 @@ def foretold(work: Work, model: Model, loading: float = 0.0, path: str = "o.vcf"
     output = Output(
         "output", path, {"kind": "vcf", "header": header}, lambda sink, n: sink.write(np.full(n, 65, np.uint8))
     )
-    return estimate("scan", model, work.whole(**given), work.score, [output], loading=loading, **machines)
+    return estimate("scan", model, work.whole(**given), work.score, [output], began=-loading, **machines)
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(clocked, "time", clock)
+    for each in (module, clocked):
+        monkeypatch.setattr(each, "time", clock)
     return clock
 
 
@@ -169,7 +175,7 @@ def test_a_scan_is_foretold_by_its_plan(grch38: Path, model: Model, tmp_path: Pa
     output = Output(
         "output", "o.bed", {"kind": "bed"}, lambda sink, unit: sink.write("c", unit.start, unit.start, unit.score)
     )
-    found = estimate("scan", model, of_stretches(plan, 5000), score, [output], loading=0.0)
+    found = estimate("scan", model, of_stretches(plan, 5000), score, [output], began=time.monotonic())
     summary, tally = ScanSummary(), Tally()
     score(Watch(tally, real=True), plan, lambda unit: None)
     assert (found["items"], found["windows"], found["passes"]) == (4_000_000, summary.windows, summary.pieces_encoded)
@@ -247,3 +253,36 @@ def _windows(strings: Sequence[str]) -> Any:
     from dnabert_fast.seq.batch import Windows
 
     return Windows.from_strings(strings)
+
+
+def test_verbs_foretell_what_they_then_do(
+    grch38: Path, make_model: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counts and sizes of the estimate are those of the run; the estimate itself leaves nothing."""
+    monkeypatch.setattr(module, "SECONDS", 0.1)
+    folder, table = str(make_model()), tmp_path / "in.csv"
+    table.write_text("name,sequence\n" + "".join(f"s{i},{'ACGGT' * (6 + i % 5)}\n" for i in range(900)))
+    (tmp_path / "out").mkdir()
+
+    def both(verb: Callable[..., Any], given: Path, name: str, **flags: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        output = tmp_path / "out" / name
+        flags |= {"model": folder, "device": "cpu", "threads": 1, "precision": "fp32", "output": output}
+        found = verb(given, **flags, estimate=2, summary=tmp_path / "summary.json")
+        assert json.loads((tmp_path / "summary.json").read_text()) == found
+        assert list((tmp_path / "out").iterdir()) == []
+        made = verb(given, **flags)
+        size = sum(path.stat().st_size for path in (tmp_path / "out").iterdir())
+        assert found["output_bytes"] == pytest.approx(size, rel=0.2)
+        assert found["precision"] == made["precision"] == "fp32"
+        assert found["memory_bytes"] > 50e6
+        shutil.rmtree(tmp_path / "out")
+        (tmp_path / "out").mkdir()
+        return found, made
+
+    found, made = both(scan_verb, grch38, "o.bed.gz", window=60, stride=1000)
+    assert (found["of"], found["windows"], found["passes"]) == ("scan", made["windows"], made["pieces_encoded"])
+    found, made = both(predict, table, "o.tsv")
+    assert (found["of"], found["items"], found["windows"]) == ("predict", made["sequences"], 900)
+    assert found["passes"] == 5  # sequences that differ
+    found, made = both(embed, table, "o.npy")
+    assert (found["of"], found["items"], found["shards"]) == ("embed", 900, 1)

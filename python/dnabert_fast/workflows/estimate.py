@@ -7,7 +7,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,8 +43,8 @@ _PENDING = 5  # units that stand ready or are being read while one is computed (
 class Whole(Generic[Unit]):
     """The whole input of a run: `total` items (`exact`, or judged by a part), in so many `shards`; a sample of it.
 
-    seconds: what reading all of it takes; `by_tokens`: whether the output grows with what is scored, not with the
-    items.
+    seconds: what reading all of it takes, `spent`: what reading the sample took; `by_tokens`: whether the output grows
+    with what is scored, not with the items.
     """
 
     item: str
@@ -52,6 +52,7 @@ class Whole(Generic[Unit]):
     shards: int
     sample: Sample[Unit]
     seconds: float = 0.0
+    spent: float = 0.0
     exact: bool = True
     by_tokens: bool = False
 
@@ -63,18 +64,20 @@ def estimate(
     score: Callable[[Watch, Iterable[Unit], Callable[[Result], None]], None],
     outputs: Sequence[Output[Result]],
     *,
-    loading: float,
+    began: float,
     machines: int = 1,
-    seconds: float = SECONDS,
+    about: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Foretell a run: passes, seconds here and on `machines` such machines, bytes of memory and of output.
 
     `score` runs units through the verb's real path under a watch and hands results on, which are written as the
-    verb's `outputs`, elsewhere; `loading` are the seconds from the verb's start until it could score. Windows are
-    counted in units spread over the input, all where that is quick; then about `seconds` of the real thing are run, at
-    least a batch for each core, and their output is thrown away. Seconds are those of the verb, without what Python
-    takes to start, and on several machines those of the slowest, without joining what they wrote.
+    verb's `outputs`, elsewhere; `began` is when the verb did (time.monotonic), which could score now but for reading
+    the sample; `about` are facts to add. Windows are counted in units spread over the input, all where that is quick;
+    then about five seconds of the real thing are run, at least a batch for each core, and their output is thrown away.
+    Seconds are those of the verb, without what Python takes to start, and on several machines those of the slowest,
+    without joining what they wrote.
     """
+    loading = time.monotonic() - began - whole.spent
     if machines < 1:
         raise DnabertError(f"--machines {machines}: give 1 or more")
     if machines > 1 and any(str(output.path) == "-" for output in outputs):
@@ -91,7 +94,7 @@ def estimate(
 
         job = Job(model, whole.sample, run)
         counted = count(job, _COUNTING)
-        found = measure(job, counted, seconds) if any(tally.tokens for tally in counted.values()) else None
+        found = measure(job, counted, SECONDS) if any(tally.tokens for tally in counted.values()) else None
     work = _work(whole, counted)
     facts = {"verb": "estimate", "of": verb, "item": whole.item, "items": round(whole.total), "exact": whole.exact}
     facts |= {name: getattr(work, name) for name in ("windows", "passes", "tokens")} | {"shards": whole.shards}
@@ -108,6 +111,7 @@ def estimate(
         "output_bytes": 0 if found is None else _written(whole, work, *found),
         "units_counted": len(counted),
         "device": device,
+        **(about or {}),
         "notes": notes,
     }
 
@@ -213,7 +217,7 @@ def of_records(path: str | Path, shard: int = 1, *, reading: float = _READING) -
     kept, seconds, exact = _kept(along(), reading, lambda: share > 0)
     part = 1.0 if exact else share
     shards = max(1, math.ceil(read[1] / part / (SECTION_BYTES * shard)))
-    return Whole("records", read[0] / part, shards, Sample(kept, len, _first_records), seconds / part, exact)
+    return Whole("records", read[0] / part, shards, Sample(kept, len, _first_records), seconds / part, seconds, exact)
 
 
 def _of_sections(path: str | Path, index: Sections, shard: int) -> Whole[Records]:
@@ -227,9 +231,10 @@ def _of_sections(path: str | Path, index: Sections, shard: int) -> Whole[Records
         sizes[1] += sum(unit.text.nbytes for unit in units)
         kept += units[len(units) // 2 :][:1]
     scale = index.text_bytes / max(1, sizes[1])
-    seconds = (time.monotonic() - began) * scale
+    seconds = time.monotonic() - began
     shards = math.ceil(len(index) / shard)
-    return Whole("records", sizes[0] * scale, shards, Sample(kept, len, _first_records), seconds, False)
+    sample = Sample(kept, len, _first_records)
+    return Whole("records", sizes[0] * scale, shards, sample, seconds * scale, seconds, False)
 
 
 def _first_records(records: Records, n: int) -> Records:
@@ -253,7 +258,7 @@ def of_sequences(units: Iterable[SequenceUnit], shard: int = 4) -> Whole[Sequenc
 
     kept, seconds, _ = _kept(along(), math.inf, lambda: False)
     sample = Sample(kept, lambda unit: len(unit.windows), part)
-    return Whole("sequences", sum(sizes), max(1, math.ceil(len(sizes) / shard)), sample, seconds)
+    return Whole("sequences", sum(sizes), max(1, math.ceil(len(sizes) / shard)), sample, seconds, seconds)
 
 
 def _kept(units: Iterable[Unit], reading: float, known: Callable[[], bool]) -> tuple[list[Unit], float, bool]:

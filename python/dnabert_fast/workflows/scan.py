@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -16,8 +16,12 @@ from ..io import TABLES, TRACKS, ends_with
 from ..io.columns import repeated
 from ..seq.aliases import AliasTable
 from ..seq.genome import Genome
+from ..seq.plan import Stretch
 from .common import check_outputs, read_regions, window_length, write_summary
-from .jobs import Results, Task, asked_work, precision_of, stored_input
+from .estimate import estimate as foretold
+from .estimate import of_stretches
+from .jobs import Results, Task, asked_work, precision_of, stored_input, try_places
+from .measure import Watch
 from .outputs import Output
 from .precision import load_first
 from .progress import Progress, silent
@@ -53,6 +57,7 @@ def scan(
     work: str | Path | None = None,
     shard: str | None = None,
     shard_size: int | None = None,
+    estimate: int | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Score every window of a genome and write a per-base track (.bw, .bedgraph.gz) or one row a window.
@@ -62,8 +67,8 @@ def scan(
     and counted. The track is the mean over the windows that cover a base. `calls` writes merged windows of a score of
     at least `threshold` (0.5) as BED. `precision` "auto" is the fastest that has passed a check on this model and
     device. `work`, `shard` and `shard_size` (in stretches of up to 1 Mb) make the run one that can be resumed and split
-    (see docs/jobs.md). Returns the facts of the run, also written to `summary` as JSON; `report` is a page of them and
-    the results.
+    (see docs/jobs.md). `estimate` foretells the run on so many machines in place of making it. Returns the facts of the
+    run, also written to `summary` as JSON; `report` is a page of them and the results.
     """
     asked = dict(locals())
     began = time.monotonic()
@@ -85,14 +90,28 @@ def scan(
         if calls is not None:
             outputs.append(_calls(calls, opened, window, 0.5 if threshold is None else threshold))
         bases = sum(s.end - s.start for s in plan)
+        try_places(job, [output, calls])
         loaded, choice = precision_of(
-            job, loaded, model, precision, device=device, expected=bases / stride, outputs=[output, calls],
-            progress=progress,
-        )  # fmt: skip
+            job, loaded, model, precision, device=device, expected=bases / stride, progress=progress
+        )
+        if estimate is not None:
+
+            def score(watch: Watch, units: Iterable[Stretch], write: Callable[[ScanUnit], None]) -> None:
+                scan_units(
+                    watch.model(loaded), opened, list(units), write, ScanSummary(), window=window, stride=stride,
+                    readout=readout, max_n=max_n,
+                )  # fmt: skip
+
+            whole = of_stretches(plan, stride, job.shard_size if job else _SHARD_STRETCHES)
+            facts = foretold(
+                "scan", loaded, whole, score, outputs, began=began, machines=estimate, about=choice.facts()
+            )
+            write_summary(summary, facts)
+            return facts
         options = {"window": window, "stride": stride, "strand": strand, "class": readout.label}
         settings = {
             "model": choice.network, **options, **choice.facts(), "max_n": max_n, "notes": [*opened.notes],
-            "later_notes": [*choice.notes], "summary": asdict(passed_over),
+            "later_notes": [*choice.notes], "summary": asdict(passed_over), "choices": [choice.facts()],
         }  # fmt: skip
         task = Task(
             "scan",
@@ -101,6 +120,7 @@ def scan(
             settings,
             outputs,
             lambda unit: asdict(unit.counts),
+            lambda: loaded.notes,
             len(plan),
         )
         with Results(task, job, loaded) as results:
@@ -110,8 +130,7 @@ def scan(
                 loaded, opened, results.follow(chosen), results.write, ScanSummary(), window=window, stride=stride,
                 readout=readout, max_n=max_n, progress=advance,
             )  # fmt: skip
-    notes = results.notes if job else [*results.notes, *loaded.notes]
-    facts = scan_facts(results.settings, results.counts, notes) | loaded.facts() | results.facts(began, output)
+    facts = scan_facts(results.settings, results.counts, results.notes) | loaded.facts() | results.facts(began, output)
     write_summary(summary, facts)
     if report is not None:
         report_run(
@@ -127,7 +146,8 @@ def scan_facts(settings: Mapping[str, Any], counts: Mapping[str, Any], notes: li
     for name, value in settings["summary"].items():  # of what the plan passed over
         counted[name] = counted[name] + value
     said = [*settings["notes"], *_nothing_scored(counted, settings["max_n"]), *settings["later_notes"], *notes]
-    told = {name: value for name, value in settings.items() if name not in ("max_n", "notes", "later_notes", "summary")}
+    inner = ("max_n", "notes", "later_notes", "summary", "choices")
+    told = {name: value for name, value in settings.items() if name not in inner}
     return {"verb": "scan", **told, **counted, "notes": said}
 
 

@@ -23,7 +23,10 @@ from ..seq.table import TextColumn
 from ..seq.types import F32
 from ..seq.vocab import UNK, Vocabulary
 from .common import check_outputs, write_summary
-from .jobs import Results, Task, Work, asked_work, precision_of, stored_input
+from .estimate import estimate as foretold
+from .estimate import of_sequences
+from .jobs import Results, Task, Work, asked_work, precision_of, stored_input, try_places
+from .measure import Watch
 from .outputs import Output
 from .precision import load_first
 from .progress import Progress, silent
@@ -48,6 +51,7 @@ def predict(
     work: str | Path | None = None,
     shard: str | None = None,
     shard_size: int | None = None,
+    estimate: int | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Write name, length, probability of each class and the likeliest class of every sequence (or its value).
@@ -55,14 +59,15 @@ def predict(
     sequences: FASTA, or csv/tsv with a column `sequence` (bases or k-mers), of pairs `sequence2` too, plain or gzip.
     output: .tsv, .tsv.gz or .parquet. A model that labels bases gives a row a base, with its place in the sequence
     (from 0) and its letter. Sequences shorter than k get no answer and are counted. `work`, `shard` and `shard_size`
-    (in units of 4,096 sequences): see docs/jobs.md. Returns the facts of the run.
+    (in units of 4,096 sequences): see docs/jobs.md. `estimate` foretells the run on so many machines in place of making
+    it. Returns the facts of the run.
     """
     began = time.monotonic()
     check_outputs([sequences], {"--output": output, "--summary": summary})
     job = asked_work(work, shard, shard_size, _SHARD_UNITS)
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
     loaded.need_head()
-    asked = _Asked("predict", sequences, output, precision, device, model, job)
+    asked = _Asked("predict", sequences, output, precision, device, model, job, estimate)
 
     def check(unit: SequenceUnit) -> None:
         loaded.need_pairs(unit.second is not None)
@@ -89,12 +94,13 @@ def embed(
     work: str | Path | None = None,
     shard: str | None = None,
     shard_size: int | None = None,
+    estimate: int | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Write one vector a sequence, the mean over its k-mers ("mean") or its [CLS] state ("cls").
 
-    output: .npy (float32 [n, H]) or .parquet (name and one column a dimension). `work`, `shard` and `shard_size` as in
-    `predict`. Returns the facts of the run.
+    output: .npy (float32 [n, H]) or .parquet (name and one column a dimension). `work`, `shard`, `shard_size`
+    and `estimate` as in `predict`. Returns the facts of the run.
     """
     if pooling not in ("mean", "cls"):
         raise DnabertError(f"--pooling {pooling}: choose mean or cls")
@@ -102,7 +108,7 @@ def embed(
     check_outputs([sequences], {"--output": output, "--summary": summary})
     job = asked_work(work, shard, shard_size, _SHARD_UNITS)
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
-    asked = _Asked("embed", sequences, output, precision, device, model, job, {"pooling": pooling})
+    asked = _Asked("embed", sequences, output, precision, device, model, job, estimate, {"pooling": pooling})
 
     def check(unit: SequenceUnit) -> None:
         if unit.second is not None:
@@ -133,6 +139,7 @@ class _Asked:
     device: str
     model: str
     work: Work | None
+    estimate: int | None
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -155,14 +162,25 @@ def _answer(
 ) -> dict[str, Any]:
     """Answer the sequences of a file; returns the facts of the run."""
     sequences = stored_input(asked.work, "sequences", asked.sequences)
+    try_places(asked.work, [asked.output])
     loaded, choice = precision_of(
-        asked.work, loaded, asked.model, asked.precision, device=asked.device, expected=inf, outputs=[asked.output],
-        progress=progress,
-    )  # fmt: skip
+        asked.work, loaded, asked.model, asked.precision, device=asked.device, expected=inf, progress=progress
+    )
+    if asked.estimate is not None:
+
+        def score(watch: Watch, units: Iterable[SequenceUnit], write: Callable[[_Answered], None]) -> None:
+            answer(
+                watch.model(loaded), _checked(units, check), lambda unit, rows: write(_Answered(unit, rows)), _silent
+            )
+
+        whole = of_sequences(sequence_units(sequences), asked.work.shard_size if asked.work else _SHARD_UNITS)
+        return foretold(
+            asked.verb, loaded, whole, score, [output], began=began, machines=asked.estimate, about=choice.facts()
+        )
     options = {"strand": loaded.strand, **asked.more}
     settings = {
         "verb": asked.verb, "model": choice.network, **options, **choice.facts(), "k": loaded.k,
-        "later_notes": [*choice.notes],
+        "later_notes": [*choice.notes], "choices": [choice.facts()],
     }  # fmt: skip
     task = Task(
         asked.verb,
@@ -171,14 +189,14 @@ def _answer(
         settings,
         [output],
         lambda answered: _counts(answered.unit, loaded.k),
+        lambda: loaded.notes,
         None if asked.work is None else _counted(sequences, progress),
     )
     with Results(task, asked.work, loaded) as results:
         units = results.follow(results.of_shards(sequence_units(sequences)))
         advance = progress(results.doing(_DOING[asked.verb]), "sequences", None)
         answer(loaded, _checked(units, check), lambda unit, rows: results.write(_Answered(unit, rows)), advance)
-    notes = results.notes if asked.work else [*results.notes, *loaded.notes]
-    facts = sequence_facts(results.settings, results.counts, notes)
+    facts = sequence_facts(results.settings, results.counts, results.notes)
     return facts | loaded.facts() | results.facts(began, asked.output)
 
 
@@ -186,8 +204,12 @@ def sequence_facts(settings: Mapping[str, Any], counts: Mapping[str, Any], notes
     """The facts of a run out of its settings, the counts of its units and notes on how it ran."""
     counted = {"sequences": 0, "shorter_than_k": 0, "without_known_kmer": 0} | dict(counts)
     unread = _unread_note(counted["without_known_kmer"], counted.pop("unread", []), settings["k"])
-    told = {name: value for name, value in settings.items() if name not in ("k", "later_notes")}
+    told = {name: value for name, value in settings.items() if name not in ("k", "later_notes", "choices")}
     return {**told, **counted, "notes": [*unread, *settings["later_notes"], *notes]}
+
+
+def _silent(sequences: int) -> None:
+    """Nobody asks how far it is."""
 
 
 def _counted(sequences: str | Path, progress: Progress) -> int:
