@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from oracle.judged_variants import made, write_vcf
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -64,3 +65,53 @@ def test_what_cannot_be_done_ends_with_one_line(
     assert len(err.splitlines()) == 1
     assert message in err
     assert not (out / "r" / "report.html").exists()
+
+
+@pytest.fixture
+def scored(tmp_path: Path) -> Path:
+    """Sixty scored SNVs of two classes on three chromosomes."""
+    return write_vcf(tmp_path / "scored.vcf", made().rows)
+
+
+def test_scores_of_variants_are_shown_with_what_was_left_out(cli: Cli, scored: Path, out: Path) -> None:
+    words = ["--variants", scored, "--resamples", 20]
+    code, stdout, err = cli("evaluate", *words, "--truth", "CLNSIG=Pathogenic:Benign", "-o", out / "r")
+    assert (code, stdout) == (0, "")
+    facts = json.loads((out / "r" / "metrics.json").read_text())
+    found = facts["strata"][0]["metrics"]["|DNABERT_DIFF|"]["auroc"]
+    assert f"{found['value']:.4f}  ({found['low']:.4f} to {found['high']:.4f})" in err
+    for name in ("|DNABERT_DIFF|", "-DNABERT_b_LLR", "logistic classifier", f"{out / 'r'}/report.html"):
+        assert name in err
+    bed = out / "near.bed"
+    bed.write_text("chr1\t0\t1100\n")
+    words += ["--features", f"near={bed}", "--bins", "20", "--score", "DNABERT_REF:neg", "--classifier", "none"]
+    code, _, err = cli("evaluate", *words, "--truth", "CLNSIG=Pathogenic", "-o", out / "q", "-q")
+    assert (code, err) == (0, "")
+    facts = json.loads((out / "q" / "metrics.json").read_text())
+    assert "-DNABERT_REF" in facts["scores"]
+    assert facts["classifiers"] == {}
+    near = {stratum["name"] for stratum in facts["strata"] if stratum["by"] == "distance to near"}
+    assert near == {"inside", "1 to 20 bases", "over 20 bases", "none on the contig"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--variants", "{scored}"], "--variants needs --truth"),
+        (["--variants", "{scored}", "{table}", "--truth", "AF"], "give a labelled TABLE to judge on, or --results"),
+        (["--variants", "{scored}", "--truth", "AF", "-m", "demo"], "--model belongs to a labelled TABLE; --variants"),
+        (["--variants", "{scored}", "--truth", "AF", "--metric", "mcc"], "--metric belongs to --results"),
+        (["{table}", "-m", "demo", "--truth", "AF"], "--truth belongs to --variants"),
+        (["--results", "x.csv", "--score", "CADD"], "--score belongs to --variants"),
+        (["--variants", "{scored}", "--truth", "AF"], "Left out: no AF (60)"),
+        (["--variants", "missing.vcf", "--truth", "AF"], "missing.vcf: cannot be read"),
+    ],
+)
+def test_variants_that_cannot_be_judged_end_with_one_line(
+    cli: Cli, scored: Path, table: Path, out: Path, words: list[str], message: str
+) -> None:
+    code, stdout, err = cli("evaluate", *[word.format(scored=scored, table=table) for word in words], "-o", out / "r")
+    assert (code, stdout) == (1, "")
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1
+    assert message in err
