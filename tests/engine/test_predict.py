@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,13 +68,24 @@ def test_none_at_all(model: Model) -> None:
         (["ACGT", "AC"], "sequence 2 has 2 bases; the model reads 3-mers"),
         (["ACGT", ""], "sequence 2 has 0 bases"),
         (["ACGT", "ACGÜ"], "sequence 2 holds 'Ü'"),
+        ([5], r"^sequence 1 is of type int; give bases as str or bytes$"),
+        (["ACGT", None], r"^sequence 2 is of type NoneType; give bases as str or bytes$"),
+        ([["ACGT"]], "sequence 1 is of type list"),
+        (5, "a list of sequences is wanted, not int"),
         (np.zeros((3, 9)), "uint8"),
         (np.zeros(9, np.uint8), "uint8"),
     ],
 )
-def test_wrong_sequences(model: Model, given: list[str], message: str) -> None:
+def test_wrong_sequences(model: Model, given: Any, message: str) -> None:
     with pytest.raises(DnabertError, match=message):
         model.predict(given)
+
+
+def test_what_is_wrong_in_a_later_unit_has_its_own_number(monkeypatch: pytest.MonkeyPatch, model: Model) -> None:
+    monkeypatch.setattr("dnabert_fast.engine.given.UNIT_SEQUENCES", 4)
+    for wrong in ("ACGÜ", 5, "AC", "A" * 513):
+        with pytest.raises(DnabertError, match=r"^sequence 10\b"):
+            model.predict([*["ACGT"] * 9, wrong])
 
 
 def test_units_count_on(monkeypatch: pytest.MonkeyPatch, model: Model, sequences: list[bytes]) -> None:

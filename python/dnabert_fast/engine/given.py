@@ -74,7 +74,9 @@ def _windows(sequences: Sequences) -> Iterator[tuple[int, Windows]]:
         for first in range(0, len(sequences), UNIT_SEQUENCES):
             yield first, Windows.from_matrix(sequences[first : first + UNIT_SEQUENCES])
     else:
+        if not isinstance(sequences, Iterable):
+            raise DnabertError(f"a list of sequences is wanted, not {type(sequences).__name__}")
         rest, first = iter(sequences), 0
         while unit := list(islice(rest, UNIT_SEQUENCES)):
-            yield first, Windows.from_strings(unit)
+            yield first, Windows.from_strings(unit, first)
             first += len(unit)

@@ -53,9 +53,12 @@ class Windows:
     offsets: I64
 
     @staticmethod
-    def from_strings(strings: Iterable[str | bytes]) -> Windows:
-        """One window a string; DnabertError where one holds a character that is not ASCII."""
-        encoded = [_ascii(string, i) for i, string in enumerate(strings)]
+    def from_strings(strings: Iterable[str | bytes], first: int = 0) -> Windows:
+        """One window a string; `first` is the number of the first one (from 0), where they are part of more.
+
+        Raises DnabertError, naming the number, for what is no string and for a character that is not ASCII.
+        """
+        encoded = [_ascii(string, first + i) for i, string in enumerate(strings)]
         return Windows(
             np.frombuffer(b"".join(encoded), np.uint8), _offsets(np.fromiter(map(len, encoded), np.int64, len(encoded)))
         )
@@ -335,6 +338,8 @@ def _row_sizes(lengths: I64, k: int) -> tuple[int, int]:
 def _ascii(string: str | bytes, row: int) -> bytes:
     if isinstance(string, bytes):
         return string
+    if not isinstance(string, str):
+        raise DnabertError(f"sequence {row + 1} is of type {type(string).__name__}; give bases as str or bytes")
     try:
         return string.encode("ascii")
     except UnicodeEncodeError as error:
