@@ -222,6 +222,7 @@ ScoreTable::ScoreTable(const std::string& path, const std::string& index) : path
     if (!as_text(bytes.data(), bytes.size()).ends_with(kLastBlock)) {
         fail(path_, "is truncated: it lacks the empty block that ends a BGZF file; copy or download it again");
     }
+    if (index.empty()) fail(path_, "has no index; make one: tabix -s1 -b2 -e2 " + path_);
     index_ = TableIndex::read(index);
     read_header();
 }

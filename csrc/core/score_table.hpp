@@ -42,6 +42,7 @@ struct TableIndex {
 /// FormatError for a table that is not BGZF, cut off, without the columns chrom, pos, ref and alt, or out of order.
 class ScoreTable {
   public:
+    /// Opens the table and its index; an empty name of the index stands for one that is missing.
     ScoreTable(const std::string& path, const std::string& index);
     ~ScoreTable();
 
