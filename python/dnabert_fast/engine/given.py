@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -49,8 +50,12 @@ def units(sequences: Sequences, k: int, scored_by: NetworkConfig | None = None) 
             length = int(windows.offsets[at + 1] - windows.offsets[at])
             raise DnabertError(f"sequence {first + at + 1} has {length} bases; the model reads {k}-mers and needs {k}")
         if scored_by is not None:
-            check_lengths(scored_by, windows.lengths, lambda row, first=first: f"sequence {first + row + 1}")
+            check_lengths(scored_by, windows.lengths, partial(_numbered, first))
         yield windows
+
+
+def _numbered(first: int, row: int) -> str:
+    return f"sequence {first + row + 1}"
 
 
 def check_lengths(config: NetworkConfig, lengths: I64, called: Callable[[int], str]) -> None:
