@@ -58,8 +58,8 @@ class PanelScorer:
             found |= {member.field(key): said for key, said in self._kept(change_meanings(member.readout)).items()}
         if self.ensemble:
             mean = self._mean
-            what = f"Mean of the {'values' if mean.regression else 'log-odds'} of {len(self.members)} models"
-            what += ":" if mean.regression else ", as a probability:"
+            of = f"mean of {len(self.members)} models' " + ("values" if mean.regression else "log-odds")
+            what = f"{'Value' if mean.regression else 'Probability'} ({of})"
             found |= self._kept(change_meanings(mean, what))
         return found
 
