@@ -11,17 +11,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pysam
+import pysam.bcftools
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import dnabert_fast.analysis.scan as analysis
 import dnabert_fast.io.sequences as sequences_io
+import dnabert_fast.workflows.variants as of_variants
 from dnabert_fast import merge, status
 from dnabert_fast.errors import DnabertError, FormatError
 from dnabert_fast.workflows.jobs import Results
 from dnabert_fast.workflows.scan import scan
 from dnabert_fast.workflows.sequences import embed, predict
+from dnabert_fast.workflows.variants import variants
 
 MakeModel = Callable[..., Path]
 Facts = dict[str, Any]
@@ -32,6 +36,8 @@ REUSE = settings(max_examples=12, suppress_health_check=[HealthCheck.function_sc
 def small_units(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(analysis, "UNIT_BASES", 150)
     monkeypatch.setattr(sequences_io, "UNIT_SEQUENCES", 7)
+    monkeypatch.setattr(of_variants, "SECTION_BYTES", 400)
+    monkeypatch.setattr(of_variants, "UNIT_RECORDS", 5)
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +64,32 @@ def reads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(make_model: MakeModel, fasta: Path, reads: Path) -> Callable[..., Facts]:
+def vcf(fasta: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Records of both contigs, one of a contig that the genome lacks, and one longer than two sections."""
+    draw = random.Random(7)
+    bases = dict(record.split("\n", 1) for record in fasta.read_text()[1:].split("\n>"))
+    rows = []
+    for name, every in (("one", 9), ("two", 23)):
+        for at in range(0, 690, every):
+            ref = bases[name][at]
+            alt = draw.choice([base for base in "ACGT" if base != ref])
+            rows.append(f"{name}\t{at + 1}\t{'X' * 900 if at == 45 else '.'}\t{ref}\t{alt}\t.\t.\t.\n")
+    head = "##fileformat=VCFv4.2\n##contig=<ID=one,length=1900>\n##contig=<ID=two,length=700>\n"
+    head += "##contig=<ID=three,length=9>\n" + "".join(f"##note{i}={'n' * 60}\n" for i in range(9))
+    columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    path = tmp_path_factory.mktemp("vcf") / "v.vcf"
+    path.write_text(head + columns + "".join(rows) + "three\t4\t.\tA\tC\t.\t.\t.\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(make_model: MakeModel, fasta: Path, reads: Path, vcf: Path) -> Callable[..., Facts]:
     """Runs one of the verbs by the name of its output; scans write calls too."""
 
     def call(out: Path, **more: Any) -> Facts:
         given: dict[str, Any] = {"model": str(make_model()), "output": out, "device": "cpu", "threads": 1} | more
+        if out.name.startswith("variants"):
+            return variants(given.pop("vcf", vcf), fasta, **({"window": 30, "precision": "fp32"} | given))
         if out.name.startswith("embed"):
             return embed(reads, **given)
         if out.name.startswith("predict"):
@@ -76,6 +103,7 @@ def run(make_model: MakeModel, fasta: Path, reads: Path) -> Callable[..., Facts]
 OUTPUTS = [
     *("scan.bw", "scan.bedgraph.gz", "scan.bed", "scan.bed.gz", "scan.tsv.gz", "scan.tsv", "scan.parquet"),
     *("predict.tsv", "predict.tsv.gz", "predict.parquet", "embed.npy", "embed.parquet"),
+    *("variants.vcf", "variants.vcf.gz", "variants.bcf", "variants.tsv.gz", "variants.parquet"),
 ]
 
 
@@ -161,7 +189,8 @@ def test_whatever_stops_it_and_whatever_is_damaged(
     whole: Callable[[str], tuple[Path, Facts]],
     place: Callable[[], Path],
 ) -> None:
-    name = data.draw(st.sampled_from(["scan.bw", "scan.tsv.gz", "scan.bedgraph.gz", "predict.tsv.gz", "embed.npy"]))
+    names = ["scan.bw", "scan.bedgraph.gz", "predict.tsv.gz", "embed.npy", "variants.vcf.gz", "variants.parquet"]
+    name = data.draw(st.sampled_from(names))
     size = data.draw(st.integers(1, 6))
     expected, facts = whole(name)
     out = place()
@@ -201,7 +230,7 @@ def harm(path: Path, how: str) -> None:
     path.write_bytes(text)
 
 
-@pytest.mark.parametrize("name", ["scan.bw", "predict.parquet"])
+@pytest.mark.parametrize("name", ["scan.bw", "predict.parquet", "variants.vcf.gz"])
 @pytest.mark.parametrize("runs", [1, 3, 30])
 def test_shards_in_any_order_then_a_merge(
     name: str,
@@ -220,7 +249,7 @@ def test_shards_in_any_order_then_a_merge(
             merge(out / "w", output=out / name)
     told.append(run(out / name, work=out / "w", shard_size=2, shard=f"{order[0]}/{runs}"))
     assert not (out / name).exists()
-    key = "windows" if name.startswith("scan") else "sequences"
+    key = {"scan": "windows", "predict": "sequences", "variants": "records"}[name.split(".")[0]]
     assert sum(one.get(key, 0) for one in told) == facts[key]
     assert sorted(one["shards"]["last"] for one in told)[-1] == status(out / "w")["shards"]
     assert same(merge(out / "w", summary=out / "s.json"), facts)
@@ -408,3 +437,61 @@ def test_auto_stays_what_it_was_when_the_job_began(
     monkeypatch.setattr(jobs, "resolve_precision", None)
     second = run(tmp_path / "scan.tsv", **asked)
     assert second["precision_reason"] == first["precision_reason"]
+
+
+@pytest.mark.parametrize("kind", ["gz", "bgz", "bcf", "pipe", "unsorted"])
+def test_records_of_any_kind_of_file(
+    kind: str,
+    run: Callable[..., Facts],
+    vcf: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """What has no sections is rewritten once in the work folder; records out of order stay so."""
+    given: Path = tmp_path / "in.vcf.gz"
+    text = vcf.read_bytes()
+    if kind in ("gz", "pipe"):
+        given.write_bytes(gzip.compress(text, mtime=0))
+    elif kind == "bgz":
+        pysam.tabix_compress(str(vcf), str(given))
+    elif kind == "bcf":
+        given = tmp_path / "in.bcf"
+        pysam.bcftools.view("--no-version", "-Ob", "-o", str(given), str(vcf), catch_stdout=False)
+    else:
+        head, columns, rows = text.partition(b"FILTER\tINFO\n")
+        lines = rows.splitlines(keepends=True)
+        given = tmp_path / "in.vcf"
+        given.write_bytes(head + columns + b"".join(lines[40:] + lines[:40]))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    facts = run(tmp_path / "a" / "variants.vcf.gz", vcf=given)
+    for _ in range(2):
+        source = given
+        if kind == "pipe":
+            source = tmp_path / "pipe"
+            os.mkfifo(source)
+            if os.fork() == 0:
+                source.write_bytes(given.read_bytes())
+                os._exit(0)
+        found = run(tmp_path / "b" / "variants.vcf.gz", vcf=source, work=tmp_path / "w", shard_size=2)
+        if kind == "pipe":
+            os.wait()
+            source.unlink()
+        assert same(found, facts)
+        assert contents(tmp_path / "b") == contents(tmp_path / "a")
+    assert ("not sorted" in str(facts["notes"])) == (kind == "unsorted")
+    copies = list((tmp_path / "w").glob("inputs/*"))
+    assert len(copies) == (1 if kind in ("gz", "bcf", "pipe") else 0)
+
+
+def test_several_models_in_shards(run: Callable[..., Facts], make_model: MakeModel, tmp_path: Path) -> None:
+    models = [f"A={make_model()}", f"B={make_model(seed=1)}"]
+    (tmp_path / "w").mkdir()
+    one = run(tmp_path / "variants.vcf", model=models, ensemble="mean")
+    whole = (tmp_path / "variants.vcf").read_bytes()
+    for i in (2, 1):
+        run(tmp_path / "variants.vcf", model=models, ensemble="mean", work=tmp_path / "w", shard=f"{i}/2")
+    assert same(merge(tmp_path / "w", output=tmp_path / "merged.vcf"), one)
+    assert (tmp_path / "merged.vcf").read_bytes() == whole
+    with pytest.raises(DnabertError, match="holds another job"):
+        run(tmp_path / "variants.vcf", model=models[:1], precision="auto", work=tmp_path / "w")

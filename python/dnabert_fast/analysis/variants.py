@@ -115,18 +115,6 @@ class ChangeScorer:
         return change_fields(self.readout, *scores_of_pairs(self.readout, logits))
 
 
-@dataclass(frozen=True)
-class ScoredUnit:
-    """The records of a unit, their alleles and the scores, float32 [a] each, NaN where an allele has none.
-
-    `fields` by their names (see `Scorer`).
-    """
-
-    records: Records
-    alleles: Alleles
-    fields: dict[str, F32]
-
-
 @dataclass
 class VariantSummary:
     """What a run did, in counts.
@@ -144,9 +132,27 @@ class VariantSummary:
     pieces: int = 0
     pieces_encoded: int = 0
 
+    def add(self, other: VariantSummary) -> None:
+        """Count what another did too."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
     def facts(self) -> dict[str, int | dict[str, int]]:
         """The counts as JSON can hold them."""
         return {name: dict(value) if isinstance(value, Counter) else value for name, value in vars(self).items()}
+
+
+@dataclass(frozen=True)
+class ScoredUnit:
+    """The records of a unit, their alleles and the scores, float32 [a] each, NaN where an allele has none.
+
+    `fields` by their names (see `Scorer`); `counts` are of this unit alone.
+    """
+
+    records: Records
+    alleles: Alleles
+    fields: dict[str, F32]
+    counts: VariantSummary = field(default_factory=VariantSummary)
 
 
 @dataclass(frozen=True)
@@ -191,7 +197,8 @@ def score_variants(
         return _Work(records, alleles, placed, asked, aliased)
 
     def compute(work: _Work) -> Callable[[], ScoredUnit]:
-        _count(work, summary)
+        counts = _counts(work)
+        summary.add(counts)
         meter = Meter(len(work.records), progress)
 
         def tick(share: float) -> None:
@@ -202,7 +209,7 @@ def score_variants(
         def finish() -> ScoredUnit:
             found = [answer() for answer in answers]
             meter.close()
-            return _scored(work, scorers, found)
+            return _scored(work, scorers, found, counts)
 
         return finish
 
@@ -210,7 +217,7 @@ def score_variants(
     return summary
 
 
-def _scored(work: _Work, scorers: Sequence[Scorer], found: list[dict[str, F64]]) -> ScoredUnit:
+def _scored(work: _Work, scorers: Sequence[Scorer], found: list[dict[str, F64]], counts: VariantSummary) -> ScoredUnit:
     """The unit with its fields; `found` is empty where no allele has a window."""
     table = _Table(len(work.alleles), work.placed.rows)
     nothing = np.empty(0)
@@ -218,7 +225,7 @@ def _scored(work: _Work, scorers: Sequence[Scorer], found: list[dict[str, F64]])
     for number, scorer in enumerate(scorers):
         values = found[number] if found else {}
         fields |= {scorer.name + key: table.fill(values.get(key, nothing)) for key in scorer.meanings}
-    return ScoredUnit(work.records, work.alleles, fields)
+    return ScoredUnit(work.records, work.alleles, fields, counts)
 
 
 @dataclass(frozen=True)
@@ -260,17 +267,20 @@ def _mind_mismatches(records: Records, alleles: Alleles, policy: str) -> None:
         )
 
 
-def _count(work: _Work, summary: VariantSummary) -> None:
+def _counts(work: _Work) -> VariantSummary:
     flags = work.alleles.flags
-    summary.records += len(work.records)
-    summary.aliased += work.aliased
-    summary.alleles += len(flags)
-    summary.scored += int(np.count_nonzero((flags & np.uint32(UNSCORED)) == 0))
+    sides = [side for asked in work.asked for side in asked.prepared]
+    counts = VariantSummary(
+        records=len(work.records),
+        alleles=len(flags),
+        scored=int(np.count_nonzero((flags & np.uint32(UNSCORED)) == 0)),
+        aliased=work.aliased,
+        pieces=sum(len(side.batch.owner) for side in sides),
+        pieces_encoded=sum(len(side.distinct.first) for side in sides),
+    )
     for flag, name in zip(Flag, FLAG_NAMES, strict=True):
         rows = np.flatnonzero(flags & np.uint32(flag))
         if len(rows):
-            summary.reasons[name] += len(rows)
-            summary.reason_records[name] += len(np.unique(work.alleles.record[rows]))
-    sides = [side for asked in work.asked for side in asked.prepared]
-    summary.pieces += sum(len(side.batch.owner) for side in sides)
-    summary.pieces_encoded += sum(len(side.distinct.first) for side in sides)
+            counts.reasons[name] += len(rows)
+            counts.reason_records[name] += len(np.unique(work.alleles.record[rows]))
+    return counts

@@ -15,6 +15,7 @@ from . import (
     bench,
     check,
     evaluate,
+    jobs,
     machine,
     motifs,
     mutate,
@@ -23,6 +24,7 @@ from . import (
     report,
     score,
     screening,
+    tables,
     training,
 )
 from .screen import Told, err, plain
@@ -51,12 +53,16 @@ for verb in (
     attention.attention,
     screening.screen,
     mutate.mutate,
+    tables.saturate,
+    tables.lookup,
     report.report,
     motifs.motifs,
     pretrain.pretrain,
     training.finetune,
     evaluate.evaluate,
     check.check,
+    jobs.merge,
+    jobs.status,
     machine.info,
     machine.demo,
 ):

@@ -95,6 +95,22 @@ Pooling: TypeAlias = Annotated[str, _option(help="mean (over the k-mers) or cls.
 Kmer: TypeAlias = Annotated[int, _option("--kmer", "-k", help="Length of the k-mers.", min=3, max=6)]
 Ids: TypeAlias = Annotated[bool, _option(help="Token ids in place of letters.")]
 
+# Jobs in shards
+Work: TypeAlias = Annotated[
+    Path | None, _file("Keep what is done here, shard by shard; the same command goes on from it.", "DIR", "--work")
+]
+Shard: TypeAlias = Annotated[
+    str | None, _option("--shard", help="Compute this part of the shards alone, for `merge`.", metavar="I/N")
+]
+ShardSize: TypeAlias = Annotated[
+    int | None, _option("--shard-size", help="Sections (VCF), stretches (scan) or units of sequences a shard.", min=1)
+]
+Job: TypeAlias = Annotated[Path, _argument(help="The folder that --work was given.", metavar="DIR")]
+Merged: TypeAlias = Annotated[
+    Path | None, _file("Of the job's kind of file; default: where it was begun to write.", "FILE", "--output", "-o")
+]
+MergedCalls: TypeAlias = Annotated[Path | None, _file("The same for --calls of a scan.", "BED", "--calls")]
+
 # Attention
 Attended: TypeAlias = Annotated[
     str, _argument(help="Sequences (FASTA, csv/tsv), or with --window or --regions a genome.", metavar="INPUT")

@@ -32,13 +32,16 @@ def variants(
     threads: o.Threads = None,
     summary: o.Summary = None,
     report: o.Report = None,
+    work: o.Work = None,
+    shard: o.Shard = None,
+    shard_size: o.ShardSize = None,
     quiet: o.Quiet = False,
 ) -> None:
     """Score every ALT allele of a VCF: P(REF window), P(ALT window), difference score and log-odds ratio."""
-    from ..workflows.variants import variants as work
+    from ..workflows.variants import variants as run
 
     with shown_progress(quiet) as progress:
-        facts = work(
+        facts = run(
             vcf,
             genome,
             model=model,
@@ -59,6 +62,9 @@ def variants(
             threads=threads,
             summary=summary,
             report=report,
+            work=work,
+            shard=shard,
+            shard_size=shard_size,
             progress=progress,
         )
     if quiet:
@@ -70,9 +76,7 @@ def variants(
         | {f"contig {names}": count for names, count in facts["aliased"].items()}
         | {"pieces": facts["pieces"], "pieces encoded": facts["pieces_encoded"]},
     )
-    _show_precision(facts)
-    for text in facts["notes"]:
-        note(text)
+    _show_rest(facts)
 
 
 def scan(
@@ -92,13 +96,16 @@ def scan(
     threads: o.Threads = None,
     summary: o.Summary = None,
     report: o.Report = None,
+    work: o.Work = None,
+    shard: o.Shard = None,
+    shard_size: o.ShardSize = None,
     quiet: o.Quiet = False,
 ) -> None:
     """Score every window of a genome: a per-base track or a table of windows, and called regions."""
-    from ..workflows.scan import scan as work
+    from ..workflows.scan import scan as run
 
     with shown_progress(quiet) as progress:
-        facts = work(
+        facts = run(
             genome,
             model=model,
             output=output,
@@ -115,6 +122,9 @@ def scan(
             threads=threads,
             summary=summary,
             report=report,
+            work=work,
+            shard=shard,
+            shard_size=shard_size,
             progress=progress,
         )
     if quiet:
@@ -130,9 +140,7 @@ def scan(
             "pieces encoded": facts["pieces_encoded"],
         },
     )
-    _show_precision(facts)
-    for text in facts["notes"]:
-        note(text)
+    _show_rest(facts)
 
 
 def predict(
@@ -144,13 +152,16 @@ def predict(
     device: o.Device = "auto",
     threads: o.Threads = None,
     summary: o.Summary = None,
+    work: o.Work = None,
+    shard: o.Shard = None,
+    shard_size: o.ShardSize = None,
     quiet: o.Quiet = False,
 ) -> None:
     """Predict the class (or value) of every sequence of a file."""
-    from ..workflows.sequences import predict as work
+    from ..workflows.sequences import predict as run
 
     with shown_progress(quiet) as progress:
-        facts = work(
+        facts = run(
             sequences,
             model=model,
             output=output,
@@ -159,6 +170,9 @@ def predict(
             device=device,
             threads=threads,
             summary=summary,
+            work=work,
+            shard=shard,
+            shard_size=shard_size,
             progress=progress,
         )
     _show_sequences(facts, quiet)
@@ -174,13 +188,16 @@ def embed(
     device: o.Device = "auto",
     threads: o.Threads = None,
     summary: o.Summary = None,
+    work: o.Work = None,
+    shard: o.Shard = None,
+    shard_size: o.ShardSize = None,
     quiet: o.Quiet = False,
 ) -> None:
     """Write one vector for every sequence of a file."""
-    from ..workflows.sequences import embed as work
+    from ..workflows.sequences import embed as run
 
     with shown_progress(quiet) as progress:
-        facts = work(
+        facts = run(
             sequences,
             model=model,
             output=output,
@@ -190,6 +207,9 @@ def embed(
             device=device,
             threads=threads,
             summary=summary,
+            work=work,
+            shard=shard,
+            shard_size=shard_size,
             progress=progress,
         )
     _show_sequences(facts, quiet)
@@ -220,14 +240,17 @@ def _show_sequences(facts: dict[str, Any], quiet: bool) -> None:
         f"{facts['output']}  ({facts['seconds']:.1f} s, {_rate(facts['sequences'], facts)} sequences/s)",
         {"sequences": facts["sequences"], "shorter than k, without an answer": facts["shorter_than_k"]},
     )
-    _show_precision(facts)
-    for text in facts["notes"]:
-        note(text)
+    _show_rest(facts)
 
 
-def _show_precision(facts: dict[str, Any]) -> None:
-    """Say which precision `auto` took, and why; of several models each reason once."""
+def _show_rest(facts: dict[str, Any]) -> None:
+    """Say which shards alone were computed, which precision `auto` took and why, and what else there is to know."""
+    if "shards" in facts:
+        shards = facts["shards"]
+        dim(f"shards {shards['first']:,} to {shards['last']:,} of {shards['of']:,}; when all are done, merge them")
     reasons = dict.fromkeys(told["precision_reason"] for told in facts.get("models", [facts]))
     for reason in reasons:
         if reason != "asked for":
             dim(f"precision {reason}")
+    for text in facts["notes"]:
+        note(text)

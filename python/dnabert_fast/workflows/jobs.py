@@ -28,7 +28,7 @@ from .progress import Progress
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Results", "Task", "Work", "asked_work", "joined", "precision_of", "stored_input"]
+__all__ = ["Results", "Task", "Work", "asked_work", "joined", "precision_of", "stored_input", "try_places"]
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
@@ -47,8 +47,9 @@ class Work:
 class Task(Generic[Result]):
     """A verb's work as a job: what its results depend on, and where they go.
 
-    `options` change results; `settings` are what facts are told of. Both are JSON. `units`: how many there are, or
-    sections of them, of which `Work.shard_size` make a shard; None where no job is asked for.
+    `options` change results; `settings` are what facts are told of. Both are JSON. `run_notes`: what users should know
+    of how the models have run. `units`: how many there are, or sections of them, of which `Work.shard_size` make a
+    shard; None where no job is asked for.
     """
 
     verb: str
@@ -57,6 +58,7 @@ class Task(Generic[Result]):
     settings: Mapping[str, Any]
     outputs: Sequence[Output[Result]]
     counts_of: Callable[[Result], Mapping[str, Any]]
+    run_notes: Callable[[], Sequence[str]]
     units: int | None = None
 
 
@@ -115,25 +117,32 @@ def _save(path: str | Path, partial: Path, target: Path) -> None:
 
 def precision_of(
     work: Work | None, loaded: Model, model: str | Path, precision: str, *, device: str, expected: float | None,
-    outputs: Sequence[str | Path | None], progress: Progress,
+    progress: Progress, number: int = 0,
 ) -> tuple[Model, Choice]:  # fmt: skip
-    """See `resolve_precision`; a job that was begun keeps the one that "auto" chose then.
+    """See `resolve_precision`; a job that was begun keeps what "auto" chose then for the model of this `number`.
 
-    Raises FormatError for an output that cannot be made: before a check is spent on it.
+    Its settings have `choices`, the facts of each model's choice.
     """
-    for path in outputs:
-        if path is not None and str(path) != "-" and (work is None or work.shard is None):
-            with writing(path):
-                pass
     if work is None or precision != AUTO or not (work.folder / "job.json").exists():
         return resolve_precision(loaded, model, precision, device=device, expected=expected, progress=progress)
-    said = read_job(work.folder).about["settings"]
+    choices = read_job(work.folder).about["settings"]["choices"]
+    if number >= len(choices):  # of a job with fewer models, which is about to be refused
+        return loaded, Choice("fp32", "", loaded.hash())
+    said = choices[number]
     chosen, left = said["precision"], tuple(said["precision_exceptions"])
     network = loaded.hash()
     if (chosen, left) != ("fp32", ()):
         threads = torch.get_num_threads()
         loaded = load(model, device=device, precision=chosen, exceptions=left, threads=threads, strand=loaded.strand)
     return loaded, Choice(chosen, said["precision_reason"], network, left)
+
+
+def try_places(work: Work | None, paths: Sequence[str | Path | None]) -> None:
+    """Raise FormatError for an output that cannot be made, before work is spent on it."""
+    for path in paths:
+        if path is not None and str(path) != "-" and (work is None or work.shard is None):
+            with writing(path):
+                pass
 
 
 class Results(Generic[Result]):
@@ -155,7 +164,7 @@ class Results(Generic[Result]):
         self._coming: deque[tuple[int, bool]] = deque()
         self._left: deque[int] = deque()
         self._whole = work is None or work.shard is None
-        self._shard_size = 1 if work is None else work.shard_size
+        self.shard_size = 1 if work is None else work.shard_size
         if work is None:
             with ExitStack() as stack:
                 self._sinks = [stack.enter_context(open_sink(of.sink, of.path)) for of in task.outputs]
@@ -192,7 +201,7 @@ class Results(Generic[Result]):
         """Those units, of all in order, whose shards are wanted, each with its shard."""
         wanted = None if self.wanted is None else set(self.wanted)
         for number, unit in enumerate(units):
-            shard = number // self._shard_size
+            shard = number // self.shard_size
             if wanted is None or shard in wanted:
                 yield shard, unit
 
@@ -239,7 +248,7 @@ class Results(Generic[Result]):
         device = f"{device_name(self._model.network.backend.device)}, {self._model.max_tokens:,} tokens a batch"
         after = time.monotonic()
         shard, self._shard = self._shard, None
-        self._receipts[shard.number] = shard.finish(after - self._since, device, self._model.notes)
+        self._receipts[shard.number] = shard.finish(after - self._since, device)
         self._since = after
         self._left.popleft()
 
@@ -252,7 +261,7 @@ class Results(Generic[Result]):
         if self.job is None:
             self._stack.__exit__(kind, error, trace)
             if error is None:
-                self.notes += _notes_of(self._sinks)
+                self.notes += [*_notes_of(self._sinks), *self._task.run_notes()]
             return
         if error is not None:
             if self._shard is not None:
@@ -290,13 +299,12 @@ class _Shard(Generic[Result]):
             output.put(sink, result)
         add_counts(self._counts, self._task.counts_of(result))
 
-    def finish(self, seconds: float, device: str, notes: Sequence[str]) -> Receipt:
+    def finish(self, seconds: float, device: str) -> Receipt:
         """Have the disk hold the parts, then write the receipt."""
         self._stack.close()
         states = {of.name: (path, sink.state) for of, (path, sink) in zip(self._task.outputs, self._parts, strict=True)}
-        receipt = Receipt(
-            self.number, self._counts, {}, round(seconds, 3), now(), socket.gethostname(), device, tuple(notes)
-        )
+        notes = tuple(self._task.run_notes())
+        receipt = Receipt(self.number, self._counts, {}, round(seconds, 3), now(), socket.gethostname(), device, notes)
         return self._job.finish(receipt, states, publish)
 
     def abandon(self, error: BaseException) -> None:

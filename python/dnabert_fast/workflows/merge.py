@@ -17,10 +17,12 @@ from .outputs import suffix_of
 from .progress import Progress, silent
 from .scan import scan_facts
 from .sequences import sequence_facts
+from .variants import variant_facts
 
 __all__ = ["merge", "status"]
 
 _FACTS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any], list[str]], dict[str, Any]]] = {
+    "variants": variant_facts,
     "scan": scan_facts,
     "predict": sequence_facts,
     "embed": sequence_facts,

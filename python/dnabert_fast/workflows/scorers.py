@@ -280,16 +280,17 @@ class Panel:
             "precision_exceptions": ",".join(choice.exceptions) or None,
         }
 
+    def run_notes(self) -> list[str]:
+        """What users should know of how the models have run."""
+        return list(dict.fromkeys(note for group in self.groups for note in group.model.notes))
+
     def notes(self) -> list[str]:
-        """What users should know of the models: their windows, their precisions and how they ran."""
+        """What users should know of the models: their windows and their precisions."""
         found: dict[str, list[str]] = {}
         for one, told, choice in zip(self.asked, self.told, self.choices, strict=True):
             for note in (*told, *choice.notes):
                 found.setdefault(note, []).append(one.name)
-        of_run = dict.fromkeys(note for group in self.groups for note in group.model.notes)
-        if len(self.asked) == 1:
-            return [*found, *of_run]
-        return [*(f"{_some(names)}: {note}" for note, names in found.items()), *of_run]
+        return list(found) if len(self.asked) == 1 else [f"{_some(names)}: {note}" for note, names in found.items()]
 
 
 def resolve_models(

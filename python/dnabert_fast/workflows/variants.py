@@ -3,38 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import replace
-from itertools import chain, islice
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .. import __version__
-from ..analysis.variants import (
-    UNIT_RECORDS,
-    ScoredUnit,
-    Scorer,
-    VariantOptions,
-    VariantSummary,
-    score_variants,
-)
+from ..analysis.variants import UNIT_RECORDS, ScoredUnit, VariantOptions, VariantSummary, score_variants
+from ..engine.jobs import fingerprint
 from ..engine.model import Model
 from ..engine.scores import Readout
-from ..errors import DnabertError, FormatError
-from ..io import TABLES, VARIANTS, ends_with, open_table
-from ..io.atomic import writing
-from ..io.vcf import VcfSink, VcfSource, header_lines
+from ..errors import DnabertError
+from ..io.reblock import reblock
+from ..io.vcf_source import VcfSource, has_sections
 from ..seq.aliases import AliasTable, refused, resolve
-from ..seq.batch import Windows
 from ..seq.genome import Genome
-from ..seq.types import F32
-from ..seq.variants import FLAG_NAMES, Flag, Regions
-from ..seq.vcf_text import Records, splice
+from ..seq.sections import SECTION_BYTES, Sections
+from ..seq.variants import Flag, Regions
+from ..seq.vcf_text import Records
 from .common import GRIDS, check_outputs, write_summary
-from .precision import AUTO, Choice, resolve_precision
+from .jobs import Results, Task, Work, asked_work, precision_of, stored_input, try_places
+from .precision import AUTO, Choice
 from .progress import Follow, Progress, silent
 from .report import check_report
 from .report import report as report_run
@@ -50,10 +42,12 @@ from .scorers import (
     shared_window,
     window_notes,
 )
+from .variant_output import VariantOutput, variant_output
 
-__all__ = ["VariantOutput", "variant_settings", "variants", "window_notes"]
+__all__ = ["VariantOutput", "variant_facts", "variant_settings", "variants", "window_notes"]
 
 _MISMATCHES = ("error", "warn", "skip")
+_SHARD_SECTIONS = 1
 
 
 def variants(
@@ -78,6 +72,9 @@ def variants(
     threads: int | None = None,
     summary: str | Path | None = None,
     report: str | Path | None = None,
+    work: str | Path | None = None,
+    shard: str | None = None,
+    shard_size: int | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Score every ALT allele of a VCF or BCF and write each record back with its scores in INFO.
@@ -90,8 +87,9 @@ def variants(
     share: a changed base stands in the middle half of its own) or a BED file whose regions are the windows.
     Every record comes out in order, unchanged but for INFO; an allele without a score has "." and its reasons in
     DNABERT_FLAG. `precision` "auto" is the fastest that has passed a check on this model and device, fp32 for short
-    inputs that no check was made for. Returns the facts of the run, also written to `summary` as JSON; `report` is a
-    page of them and the results.
+    inputs that no check was made for. `work`, `shard` and `shard_size` (in sections of 4 MiB of text) make the run one
+    that can be resumed and split (see docs/jobs.md). Returns the facts of the run, also written to `summary` as JSON;
+    `report` is a page of them and the results.
     """
     asked = dict(locals())
     began = time.monotonic()
@@ -99,6 +97,7 @@ def variants(
         raise DnabertError(f"--ref-mismatch {ref_mismatch}: choose one of {', '.join(_MISMATCHES)}")
     check_outputs([vcf, genome, windows, alias, models], {"--output": output, "--summary": summary, "--report": report})
     check_report(report, [], output)
+    job = asked_work(work, shard, shard_size, _SHARD_SECTIONS, report)
     named, keys = asked_models(model, models, class_name), asked_fields(fields)
     if report is not None and (len(named) > 1 or fields is not None):
         raise DnabertError("--report is of one model and all of its fields; leave it out, or --fields and other models")
@@ -111,53 +110,57 @@ def variants(
     if not grid and window is not None:
         raise DnabertError(f"--window {window} is that of centred and tiled windows; leave it or --windows out")
     length = shared_window(loaded, window) if grid else None
-    counts = VariantSummary()
     with ExitStack() as stack:
+        genome = stored_input(job, "genome", genome)
         opened = stack.enter_context(Genome.open(genome))
         aliases = AliasTable() if alias is None else AliasTable.read(alias)
         if length is not None and length > int(opened.lengths.max()):
             raise DnabertError(f"--window {length} is longer than every contig of {genome}")
         regions = None if grid else shared_regions(windows, loaded, opened, aliases)
         options = VariantOptions(length, regions, normalize, ref_mismatch, tiled=str(windows) == "tiled")
-        source = VcfSource(vcf, UNIT_RECORDS)
-        contigs: dict[str, None] = {}
+        records = RecordInput(job, vcf)
 
         def contig_of(names: Sequence[str]) -> tuple[list[int], dict[str, str]]:
-            contigs.update(dict.fromkeys(names))
             return resolve(names, opened, aliases)
 
-        units = _with_shares(source)
         expected = None
-        if precision == AUTO and Path(vcf).is_file():  # a pipe may keep this thread, where Ctrl-C arrives, waiting
-            first = list(islice(units, 1))
-            expected = _expected(first, lambda names: contig_of(names)[0], regions)
-            units = chain(first, units)
-            _try_to_write(output)
+        if precision == AUTO and Path(records.path).is_file():  # a pipe cannot be looked into
+            expected = _expected(records, contig_of, regions)
+        try_places(job, [output])
+        numbers = count()
 
         def in_precision(model: Model, folder: str) -> tuple[Model, Choice]:
-            return resolve_precision(model, folder, precision, device=device, expected=expected, progress=progress)
+            return precision_of(
+                job, model, folder, precision, device=device, expected=expected, progress=progress, number=next(numbers)
+            )
 
         panel = resolve_models(loaded, in_precision, window=length, ensemble=ensemble, keys=keys)
         scorers = [panel.scorer]
         shared = variant_settings(panel.model, panel.readouts[0], options, opened, aliases, panel.choices[0])
         settings = panel.settings(shared)
-        out = VariantOutput(stack, output, source, prefix_of(named), scorers, settings, overwrite)
-        follow = Follow(progress("scoring", "records", None))
-        units_followed = _followed(units, follow)
-        score_variants(
-            scorers, panel.run, opened, units_followed, contig_of, out.write, options, counts, progress=follow
-        )
-        notes = [*opened.notes, *source.header.repairs, *refused(list(contigs), opened, aliases).values()]
-    notes += [*_other_assembly(counts), *out.notes(), *panel.notes()]
-    facts = {
-        "verb": "variants",
-        **panel.facts(settings),
-        **counts.facts(),
-        "notes": notes,
-        **panel.model.facts(),
-        "seconds": round(time.monotonic() - began, 3),
-        "output": str(output),
-    }
+        prefix = prefix_of(named)
+        written, replaced = variant_output(output, records.header, prefix, scorers, settings, overwrite)
+        task = Task(
+            "variants",
+            {"vcf": records.named, "genome": genome},
+            settings | {"names": prefix, "overwrite": overwrite},
+            {
+                "facts": panel.facts(settings), "choices": [choice.facts() for choice in panel.choices],
+                "notes": [*opened.notes, *records.header.repairs], "later_notes": [*replaced, *panel.notes()],
+            },
+            [written],
+            lambda unit: _counts(unit, opened, aliases),
+            panel.run_notes,
+            records.sections,
+        )  # fmt: skip
+        with Results(task, job, panel.model) as results:
+            follow = Follow(progress(results.doing("scoring"), "records", None))
+            units = results.follow(records.units(results, follow))
+            score_variants(
+                scorers, panel.run, opened, units, contig_of, results.write, options, VariantSummary(), progress=follow
+            )
+    facts = variant_facts(results.settings, results.counts, results.notes)
+    facts |= panel.model.facts() | results.facts(began, output)
     write_summary(summary, facts)
     if report is not None:
         report_run(
@@ -166,6 +169,19 @@ def variants(
             progress=progress,
         )  # fmt: skip
     return facts
+
+
+def variant_facts(settings: Mapping[str, Any], counts: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+    """The facts of a run out of its settings, the counts of its units and notes on how it ran."""
+    counted = VariantSummary().facts() | dict(counts)
+    said = [*settings["notes"], *counted.pop("refused", {}), *_other_assembly(counted), *settings["later_notes"]]
+    return {"verb": "variants", **settings["facts"], **counted, "notes": [*said, *notes]}
+
+
+def _counts(unit: ScoredUnit, genome: Genome, aliases: AliasTable) -> dict[str, Any]:
+    """What a unit is counted as; `refused`: why aliases of its contigs were not applied, and to how many contigs."""
+    reasons = refused(unit.records.contigs()[0], genome, aliases)
+    return {**unit.counts.facts(), "refused": Counter(reasons.values())}
 
 
 def variant_settings(
@@ -187,40 +203,60 @@ def variant_settings(
     }
 
 
-def _with_shares(source: VcfSource) -> Iterator[tuple[Records, float | None]]:
-    """The units of a file, each with the share of the file that has been read with it."""
-    for records in source:
-        yield records, source.share
+class RecordInput:
+    """The records of a VCF or BCF, of which a job reads sections: of a copy in its folder where it must be one.
 
+    `path` is what is read, `named` what the job knows it by.
+    """
 
-def _followed(units: Iterator[tuple[Records, float | None]], follow: Follow) -> Iterator[Records]:
-    for records, share in units:
-        follow.unit(len(records), share)
-        yield records
+    def __init__(self, work: Work | None, vcf: str | Path) -> None:
+        self.named = stored_input(work, "vcf.vcf.gz", vcf, lambda target: reblock(vcf, target))
+        self.path = self.named
+        self.sections: int | None = None
+        self._index: Sections | None = None
+        if work is not None:
+            if not has_sections(self.path):
+                self.path = work.folder / "inputs" / f"vcf-{fingerprint(vcf)['blake2b'][:16]}.vcf.gz"
+                self.path.parent.mkdir(exist_ok=True)
+                if not self.path.exists():
+                    reblock(vcf, self.path)
+            self._index = Sections.find(self.path, SECTION_BYTES)
+            self.sections = len(self._index)
+        self._source = VcfSource(self.path, UNIT_RECORDS, SECTION_BYTES)
+        self.header = self._source.header
 
+    def first(self) -> tuple[Records | None, float | None]:
+        """The first unit, and the share of the file that was read for it, of a file that can be opened twice."""
+        source = VcfSource(self.path, UNIT_RECORDS, SECTION_BYTES)
+        return next(iter(source), None), source.share
 
-def _try_to_write(output: str | Path) -> None:
-    """Refuse an output that cannot be made before a check is spent on it; what is left is refused where it is made."""
-    with suppress(OSError):
-        if str(output) != "-":
-            with writing(output):
-                pass
+    def units(self, results: Results[ScoredUnit], follow: Follow) -> Iterator[tuple[int, Records]]:
+        """The units whose shards are wanted, each with its shard."""
+        source, size = self._source, results.shard_size
+        if results.wanted is not None:
+            assert self.sections is not None
+            last = self.sections
+            chosen = [at for shard in results.wanted for at in range(shard * size, min(last, (shard + 1) * size))]
+            source = VcfSource(self.path, UNIT_RECORDS, SECTION_BYTES, sections=chosen, index=self._index)
+        for records in source:
+            follow.unit(len(records), source.share)
+            yield records.section // size, records
 
 
 def _expected(
-    first: Sequence[tuple[Records, float | None]],
-    contig_of: Callable[[Sequence[str]], Sequence[int]],
+    given: RecordInput,
+    contig_of: Callable[[Sequence[str]], tuple[Sequence[int], object]],
     regions: Regions | None,
 ) -> float | None:
     """About how many records of a file stand in a window, judged by its first unit; None where nobody knows.
 
     Too few rather than too many: a share counts what has been read ahead too.
     """
-    if not first:
+    records, share = given.first()
+    if records is None:
         return 0
-    records, share = first[0]
     names, name_of_record = records.contigs()
-    contig = np.array(contig_of(names), np.int32)[name_of_record]
+    contig = np.array(contig_of(names)[0], np.int32)[name_of_record]
     inside = contig >= 0
     if regions is not None:
         inside &= regions.nearest(contig, records.position - 1) >= 0
@@ -230,12 +266,12 @@ def _expected(
     return placed if len(records) < UNIT_RECORDS else None
 
 
-def _other_assembly(counts: VariantSummary) -> list[str]:
+def _other_assembly(counts: Mapping[str, Any]) -> list[str]:
     """A warning where no allele has a score because the genome has none of the contigs or none of the REFs."""
     wrong = (Flag.NO_CONTIG, Flag.OUT_OF_CONTIG, Flag.REF_MISMATCH)
     right = (Flag.OUTSIDE, Flag.LONG_ALLELE)  # of these the REF is the genome's
-    there = [any(str(flag.name) in counts.reasons for flag in flags) for flags in (wrong, right)]
-    if counts.scored or there != [True, False]:
+    there = [any(str(flag.name) in counts["reasons"] for flag in flags) for flags in (wrong, right)]
+    if counts["scored"] or there != [True, False]:
         return []
     return ["no allele was scored: is GENOME the assembly of VCF?"]
 
@@ -244,119 +280,3 @@ def _report_of(named: Sequence[AskedModel]) -> str:
     """The model that a report is of, as it takes it."""
     [one] = named
     return f"{one.name}={one.folder}" if one.name else one.folder
-
-
-class VariantOutput:
-    """Where scored units go: VCF text with INFO spliced in, or rows of a table."""
-
-    def __init__(
-        self,
-        stack: ExitStack,
-        output: str | Path,
-        source: VcfSource,
-        prefix: str,
-        scorers: Sequence[Scorer],
-        settings: dict[str, Any],
-        overwrite: bool,
-    ) -> None:
-        meanings = {scorer.name + key: said for scorer in scorers for key, said in scorer.meanings.items()}
-        self._fields = {name: f"{prefix}_{name}" for name in meanings}
-        self._flag = f"{prefix}_FLAG"
-        self._overwrite = overwrite
-        self._replaced: tuple[str, ...] = ()
-        self._sink: VcfSink | None = None
-        self._write: Callable[[ScoredUnit], None]
-        if str(output) == "-" or ends_with(output, VARIANTS):
-            lines = self._declarations(prefix, meanings, settings)
-            given = source.header
-            if overwrite:  # the command whose scores give way
-                kept = [line for line in given.meta if not line.startswith(_command(prefix))]
-                given = replace(given, meta=tuple(kept))
-            header, self._replaced = header_lines(given, lines, [*self._fields.values(), self._flag], overwrite)
-            self._sink = stack.enter_context(VcfSink(output, header))
-            self._write = self._write_vcf
-            return
-        if not ends_with(output, TABLES):
-            raise FormatError(f"{output}: unknown kind of output; name it {', '.join((*VARIANTS, *TABLES))}")
-        columns = [("CHROM", "str"), ("POS", "int"), ("ID", "str"), ("REF", "str"), ("ALT", "str")]
-        columns += [(name, "float") for name in self._fields.values()] + [(self._flag, "str")]
-        self._table = stack.enter_context(open_table(output, columns))
-        self._write = self._write_rows
-
-    def write(self, unit: ScoredUnit) -> None:
-        """Write the records of a unit."""
-        self._write(unit)
-
-    def notes(self) -> list[str]:
-        """What the file turned out to be, once it is closed."""
-        notes = [f"fields of an earlier run were replaced: {', '.join(self._replaced)}"] if self._replaced else []
-        if self._sink is not None and self._sink.unsorted:
-            notes.append("the input is not sorted by position, so the output has no index")
-        return notes
-
-    def _declarations(self, prefix: str, meanings: dict[str, str], settings: dict[str, Any]) -> list[bytes]:
-        lines = [
-            f'##INFO=<ID={field},Number=A,Type=Float,Description="{_quoted(meanings[name])}">'
-            for name, field in self._fields.items()
-        ]
-        reasons = ", ".join(dict.fromkeys(FLAG_NAMES))
-        lines.append(
-            f'##INFO=<ID={self._flag},Number=A,Type=String,Description="Reasons of an allele, joined by &: {reasons}">'
-        )
-        said = " ".join(f"{name}={value}" for name, value in settings.items() if value is not None)
-        lines.append(f"##source=dnabert_fast {__version__}")
-        return [*(line.encode() for line in lines), _command(prefix) + f"variants {_one_line(said)}".encode()]
-
-    def _write_vcf(self, unit: ScoredUnit) -> None:
-        assert self._sink is not None
-        fields = {self._fields[name]: values for name, values in unit.fields.items()}
-        text = splice(
-            unit.records,
-            unit.alleles.record,
-            fields,
-            self._flag,
-            unit.alleles.flags,
-            FLAG_NAMES,
-            overwrite=self._overwrite,
-        )
-        names, code = unit.records.contigs()
-        self._sink.note_positions(names, code, unit.records.position)
-        self._sink.write(text)
-
-    def _write_rows(self, unit: ScoredUnit) -> None:
-        records, record = unit.records, unit.alleles.record
-
-        def column(number: int) -> Windows:
-            starts = records.columns[record, number]
-            return Windows.from_spans(records.text, starts, records.columns[record, number + 1] - 1)
-
-        strings = [column(0), column(2), unit.alleles.ref, unit.alleles.alt]
-        chrom, identifier, ref, alt = [(text.bases, text.offsets) for text in strings]
-        scores: list[F32] = list(unit.fields.values())
-        reasons = _reasons(unit)
-        self._table.write(
-            [chrom, records.position[record], identifier, ref, alt, *scores, (reasons.bases, reasons.offsets)]
-        )
-
-
-def _command(prefix: str) -> bytes:
-    """How the header line begins that holds a run's settings."""
-    return f"##{prefix.lower()}_command=".encode()
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _quoted(text: str) -> str:
-    """Text as it may stand between quotes in a header line (VCF 4.3, section 1.4)."""
-    return _one_line(text).replace("\\", "\\\\").replace('"', '\\"')
-
-
-def _reasons(unit: ScoredUnit) -> Windows:
-    """The flags of each allele as text; only the sets of flags that occur are spelt."""
-    sets, which = np.unique(unit.alleles.flags, return_inverse=True)
-    spelt = ["&".join(name for bit, name in enumerate(FLAG_NAMES) if int(flags) >> bit & 1) or "." for flags in sets]
-    words = Windows.from_strings(spelt)
-    rows: np.ndarray[Any, np.dtype[np.int64]] = which.reshape(-1)
-    return words.take(rows)
