@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,11 +101,8 @@ def pretrain(
     )
     if model is not None and (network is not None or kmer is not None):
         raise DnabertError("--model goes on with a trained network, --network and --kmer start a new one; choose")
-    check_positive(
-        save_every=save_every, evaluate_every=evaluate_every, evaluate_samples=evaluate_samples, max_tokens=max_tokens
-    )
-    if evaluate_every is not None and not exclude:
-        raise DnabertError("--evaluate-every needs samples that are held out; give --exclude CONTIG or BED")
+    asked = _Asked(save_every, evaluate_every, evaluate_samples, max_tokens)
+    asked.check(held_out=bool(exclude))
     if threads is not None:
         torch.set_num_threads(threads)
     backend = _backend(device_here(device), precision)
@@ -116,76 +113,15 @@ def pretrain(
         base = _starting_network(model, recipe, backend, seed)
         recipe = replace(recipe, network=base.config)
         opened = [stack.enter_context(Genome.open(path)) for path in genomes]
-        corpus = Corpus.of(
-            opened,
-            recipe.network.k,
-            seed=seed,
-            both_strands=recipe.strand == "both",
-            include=chosen_places(include, opened),
-            exclude=chosen_places(exclude, opened),
-            longest=recipe.longest,
-        )
-        held_out = corpus.evaluation is not None and corpus.evaluation.samples > 0
-        if evaluate_every is not None and not held_out:
-            raise DnabertError("--evaluate-every: what is excluded is too short for a sample; exclude more")
-        schedule = Schedule(
-            steps=recipe.steps,
-            save_every=save_every,
-            max_tokens=max_tokens or (_CPU_TOKENS if backend.device == "cpu" else _GPU_TOKENS),
-            evaluate_every=(evaluate_every or save_every) if held_out else None,
-            held_out=evaluate_samples,
-        )
+        corpus = _corpus(opened, recipe, seed, include, exclude)
+        schedule = asked.schedule(recipe, corpus, backend)
         training = Pretraining(base, corpus, recipe, seed, group)
-        run = about_run(recipe, seed, corpus, None if model is None else network_hash(base))
-        machine = {"processes": group.size, "precision": backend.precision, "max_tokens": schedule.max_tokens}
-        notes: list[str] = []
-        if group.first:
-            notes = _take_up(training, folder, resume, run, machine)
-        training.agree()
-        for line in notes:
-            report({"event": "note", "step": training.step, "note": line})
-        advance = (progress if group.first else silent)("pre-training", "tokens", None)
-        first, last = training.step, dict[str, Any]()  # a run that has no steps to make keeps what its log says last
-        journal = None
-        if group.first:
-            journal = stack.enter_context(Journal(folder / "log.jsonl", after=first, tensorboard=tensorboard))
-            last |= journal.last
-
-        def tell(event: Event) -> None:
-            last[str(event["event"])] = event
-            if event["event"] == "step":
-                advance(int(str(event["tokens"])), (training.step - first) / (recipe.steps - first))
-            if journal is not None:
-                journal.write(event)
-                report(event)
-
-        def save() -> None:
-            if group.first:
-                facts = {"run": run, "machine": machine, "training": training.facts()}
-                folder_of = folder / "checkpoints"
-                save_state(folder_of, training.step, training.tensors(), facts, add=lambda at: write_network(base, at))
-
-        stop = stack.enter_context(stopping())
-        finished = _run(training, schedule, save, tell, stop)
-        facts = {
-            "verb": "pretrain",
-            "preset": preset,
-            "model": model,
-            **machine,
-            "device": backend.device,
-            "parameters": training.parameters,
-            "steps": training.step,
-            "stopped": not finished,
-            "tokens": training.tokens,
-            "training_seconds": round(training.seconds, 1),
-            "seconds": round(time.monotonic() - began, 1),
-            "run": run,
-            "genomes": [Path(path).name for path in genomes],
-            "last_step": last.get("step"),
-            "evaluation": last.get("evaluation"),
-            "notes": notes,
-            "rank": group.rank,
-        }
+        about = about_run(recipe, seed, corpus, None if model is None else network_hash(base))
+        run = _Run(training, schedule, folder, about, report)
+        run.take_up(resume)
+        finished = run.make(stack, progress, tensorboard)
+        facts = {"verb": "pretrain", "preset": preset, "model": model, **run.facts(finished)}
+        facts |= {"seconds": round(time.monotonic() - began, 1), "genomes": [Path(path).name for path in genomes]}
         if finished and group.first:
             write_network(base, folder)
             with writing(folder / "metrics.json") as partial:
@@ -193,20 +129,143 @@ def pretrain(
     return facts | {"output": str(output)}
 
 
-def _run(
-    training: Pretraining,
-    schedule: Schedule,
-    save: Callable[[], None],
-    tell: Callable[[Event], None],
-    stop: Callable[[], bool],
-) -> bool:
-    try:
-        return training.run(schedule, save, tell, stop)
-    except torch.cuda.OutOfMemoryError:
-        raise DnabertError(
-            f"the GPU's memory does not hold batches of {schedule.max_tokens} tokens; "
-            f"give --max-tokens {max(512, schedule.max_tokens // 2)}"
-        ) from None
+@dataclass(frozen=True)
+class _Asked:
+    """When a run is asked to save and to be judged, and on what; the arguments of `pretrain` of the same names."""
+
+    save_every: int
+    evaluate_every: int | None
+    evaluate_samples: int
+    max_tokens: int | None
+
+    def check(self, *, held_out: bool) -> None:
+        """Raise DnabertError for numbers that cannot be, and where nothing is `held_out` that is to be judged on."""
+        check_positive(**asdict(self))
+        if self.evaluate_every is not None and not held_out:
+            raise DnabertError("--evaluate-every needs samples that are held out; give --exclude CONTIG or BED")
+
+    def schedule(self, recipe: PretrainRecipe, corpus: Corpus, backend: Backend) -> Schedule:
+        """The schedule of a run; without samples to judge on there are no evaluations."""
+        held_out = corpus.evaluation is not None and corpus.evaluation.samples > 0
+        if self.evaluate_every is not None and not held_out:
+            raise DnabertError("--evaluate-every: what is excluded is too short for a sample; exclude more")
+        return Schedule(
+            steps=recipe.steps,
+            save_every=self.save_every,
+            max_tokens=self.max_tokens or (_CPU_TOKENS if backend.device == "cpu" else _GPU_TOKENS),
+            evaluate_every=(self.evaluate_every or self.save_every) if held_out else None,
+            held_out=self.evaluate_samples,
+        )
+
+
+class _Run:
+    """A training on its way in a folder: its checkpoints, its log, and what it has told of itself.
+
+    In a group the first process alone writes and reports.
+    """
+
+    def __init__(
+        self,
+        training: Pretraining,
+        schedule: Schedule,
+        folder: Path,
+        about: dict[str, Any],
+        report: Callable[[Event], None],
+    ) -> None:
+        self._training = training
+        self._schedule = schedule
+        self._folder = folder
+        self._about = about
+        self._report = report
+        self._machine = {
+            "processes": training.group.size,
+            "precision": training.network.backend.precision,
+            "max_tokens": schedule.max_tokens,
+        }
+        self._notes: list[str] = []
+        self._first = 0
+        self._last: dict[str, Any] = {}
+        self._journal: Journal | None = None
+        self._advance = silent("", "", None)
+
+    def take_up(self, resume: bool) -> None:
+        """Go to where the folder's newest checkpoint is, if the run is to go on from it, in all processes."""
+        training = self._training
+        if training.group.first:
+            self._notes = _take_up(training, self._folder, resume, self._about, self._machine)
+        training.agree()
+        for line in self._notes:
+            self._report({"event": "note", "step": training.step, "note": line})
+        self._first = training.step
+
+    def make(self, stack: ExitStack, progress: Progress, tensorboard: str | Path | None) -> bool:
+        """Take the steps that are left; whether all are made. Ctrl-C asks it to stop until `stack` is left."""
+        if self._training.group.first:
+            self._advance = progress("pre-training", "tokens", None)
+            journal = Journal(self._folder / "log.jsonl", after=self._first, tensorboard=tensorboard)
+            self._journal = stack.enter_context(journal)
+            self._last |= journal.last  # a run that has no steps to make keeps what its log says last
+        stop = stack.enter_context(stopping())
+        try:
+            return self._training.run(self._schedule, self._save, self._tell, stop)
+        except torch.cuda.OutOfMemoryError:
+            tokens = self._schedule.max_tokens
+            raise DnabertError(
+                f"the GPU's memory does not hold batches of {tokens} tokens; give --max-tokens {max(512, tokens // 2)}"
+            ) from None
+
+    def facts(self, finished: bool) -> dict[str, Any]:
+        """What is known of the run after `make`."""
+        training = self._training
+        return {
+            **self._machine,
+            "device": training.network.backend.device,
+            "parameters": training.parameters,
+            "steps": training.step,
+            "stopped": not finished,
+            "tokens": training.tokens,
+            "training_seconds": round(training.seconds, 1),
+            "run": self._about,
+            "last_step": self._last.get("step"),
+            "evaluation": self._last.get("evaluation"),
+            "notes": self._notes,
+            "rank": training.group.rank,
+        }
+
+    def _tell(self, event: Event) -> None:
+        self._last[str(event["event"])] = event
+        if event["event"] == "step":
+            made, left = self._training.step - self._first, self._schedule.steps - self._first
+            self._advance(int(str(event["tokens"])), made / left)
+        if self._journal is not None:
+            self._journal.write(event)
+            self._report(event)
+
+    def _save(self) -> None:
+        training = self._training
+        if training.group.first:
+            facts = {"run": self._about, "machine": self._machine, "training": training.facts()}
+            place, network = self._folder / "checkpoints", training.network
+            save_state(place, training.step, training.tensors(), facts, add=lambda at: write_network(network, at))
+
+
+def _corpus(
+    genomes: Sequence[Genome],
+    recipe: PretrainRecipe,
+    seed: int,
+    include: Sequence[str | Path],
+    exclude: Sequence[str | Path],
+) -> Corpus:
+    """The samples of the genomes that a recipe trains on, and those held out."""
+    return Corpus.of(
+        genomes,
+        recipe.network.k,
+        seed=seed,
+        both_strands=recipe.strand == "both",
+        include=chosen_places(include, genomes),
+        exclude=chosen_places(exclude, genomes),
+        longest=recipe.longest,
+    )
 
 
 def _backend(device: str, precision: str) -> Backend:
