@@ -120,7 +120,7 @@ def _scores(facts: Mapping[str, Any], whole: Mapping[str, Any]) -> Table:
 def _meaning(facts: Mapping[str, Any], score: str) -> str:
     about = facts["scores"].get(score)
     if about is None:
-        return "log-odds of a fold not learnt from"
+        return "larger log-odds higher, each learnt from other folds"
     words = {"sign": "larger values higher", "neg": "smaller values higher", "abs": "larger sizes higher, either sign"}
     return words[about["direction"]]
 
