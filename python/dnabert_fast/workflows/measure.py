@@ -26,6 +26,7 @@ _PLACES = 8
 """Places of the input that a measurement is taken from, where units are large."""
 
 _FULL = 0.95  # of the tokens of the batches asked for: a few windows more would begin another batch
+_ENOUGH = 0.7  # of the time asked for: the first large run pays for memory that the next ones have
 
 
 @dataclass
@@ -221,7 +222,7 @@ def measure(job: Job[Unit], counted: dict[int, Tally], seconds: float) -> tuple[
     least = goal = lanes(job.model) * job.model.max_tokens * _FULL
     for _ in range(3):
         former, found = found, _run(job, _parts(job, dense, goal, least))
-        if found.seconds > seconds / 2 or found.tally.tokens <= former.tally.tokens:
+        if found.seconds > _ENOUGH * seconds or found.tally.tokens <= former.tally.tokens:
             break
         goal = max(least, found.rate * seconds)
     return first, found
