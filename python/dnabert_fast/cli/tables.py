@@ -29,6 +29,10 @@ _Background: TypeAlias = Annotated[
     Path | None,
     typer.Option(help="PHRED ranks among the SNVs of these regions; kept with the model.", metavar="BED"),
 ]
+_Assembly: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="Name of the assembly, for the header; VEP's CADD plugin asks for it.", metavar="NAME"),
+]
 _Tables: TypeAlias = Annotated[
     list[str],
     typer.Argument(help="Tables of saturate, or in CADD's layout; NAME= names the fields.", metavar="[NAME=]TABLE..."),
@@ -42,7 +46,9 @@ _Genome: TypeAlias = Annotated[
 ]
 _Columns: TypeAlias = Annotated[
     str | None,
-    typer.Option(help="Columns to copy, by commas; default: all of ours, else RawScore,PHRED.", metavar="NAMES"),
+    typer.Option(
+        help="Columns to copy, with commas; default: ours but RawScore, else RawScore,PHRED.", metavar="NAMES"
+    ),
 ]
 _Misses: TypeAlias = Annotated[
     Path | None, typer.Option(help="Write the records with an allele that no table has here.", metavar="VCF")
@@ -59,6 +65,7 @@ def saturate(
     window: o.Window = None,
     strand: o.Strand = "+",
     class_name: o.ClassName = None,
+    assembly: _Assembly = None,
     alias: o.Alias = None,
     precision: o.Precision = "auto",
     device: o.Device = "auto",
@@ -82,6 +89,7 @@ def saturate(
             window=window,
             strand=strand,
             class_name=class_name,
+            assembly=assembly,
             alias=alias,
             precision=precision,
             device=device,

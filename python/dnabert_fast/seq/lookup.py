@@ -63,7 +63,8 @@ class ScoreTable:
     ) -> None:
         """Opens the table at `path` and its index PATH.tbi or PATH.csi.
 
-        `columns` are those to read; by default all of our own tables, RawScore and PHRED of others. A field is called
+        `columns` are those to read; by default all of our own tables but RawScore, which is the size of another, and
+        RawScore and PHRED of others. A field is called
         as its column is, RawScore and PHRED PREFIX_RAW and PREFIX_PHRED; `name` replaces the prefix (DNABERT, CADD) and
         stands before the others. Raises FormatError for what is no such table.
         """
@@ -84,7 +85,8 @@ class ScoreTable:
     def _chosen(self, columns: Sequence[str] | None) -> list[str]:
         there = self.columns[4:]
         if columns is None:
-            found = list(there) if self.settings else [column for column in there if column in _NAMES]
+            own = self.settings is not None
+            found = [column for column in there if (column != "RawScore" if own else column in _NAMES)]
             if not found:
                 raise FormatError(
                     f"{self.path}: has no column RawScore or PHRED; choose with --columns: {', '.join(there)[:200]}"

@@ -51,8 +51,8 @@ def lookup(
 
     `tables` are files of `saturate` or in CADD's layout, each [NAME=]FILE; of several that give the same fields the
     first that has an allele counts. Alleles match after trimming, and with `genome` after moving left. `columns` are
-    those to read (default: all of ours, RawScore and PHRED of others). `misses` gets the records with an allele of
-    bases that is not there, as they were. Returns the facts of the run, also written to `summary` as JSON.
+    those to read (default: all of ours but RawScore; of others RawScore and PHRED). `misses` gets the records with an
+    allele of bases that is not there, as they were. Returns the facts of the run, also written to `summary` as JSON.
     """
     began = time.monotonic()
     if not tables:

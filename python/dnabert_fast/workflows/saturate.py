@@ -50,6 +50,7 @@ def saturate(
     window: int | None = None,
     strand: str = "+",
     class_name: str | None = None,
+    assembly: str | None = None,
     alias: str | Path | None = None,
     precision: str = AUTO,
     device: str = "auto",
@@ -62,6 +63,7 @@ def saturate(
     The table is CADD's layout with our scores behind it: BGZF with a tabix index. Windows are centred, so that scores
     are those of `variants`. PHRED is -10 log10(rank / n) among the SNVs of `background` (BED), whose distribution is
     kept with the model and used by later runs of the same settings; without one, among those of the table itself.
+    `assembly` is a name for the header (GRCh38).
     Without regions the background alone is made. Returns the facts of the run, also written to `summary` as JSON.
     """
     began = time.monotonic()
@@ -96,7 +98,7 @@ def saturate(
             stored = distribution.write(made, _told(ranked, opened))
         if plan is not None:
             assert output is not None
-            table = _Table(Path(output), opened, plan, readout, settings | {"precision": choice.precision})
+            table = _Table(Path(output), opened, plan, readout, settings | {"precision": choice.precision}, assembly)
             if stored is not None:
                 found = Background.of(stored.bins, stored.counts)
                 with table.sink(stored.facts) as sink:
@@ -218,6 +220,7 @@ class _Table:
     plan: Saturation
     readout: Readout
     settings: dict[str, Any]
+    assembly: str | None
 
     def sink(self, background: dict[str, Any], own: bool = False) -> ScoreTableSink:
         """Open the table; `background` is what its ranks are among, `own` that these are its own SNVs."""
@@ -233,6 +236,7 @@ class _Table:
             "##fileformat=dnabert_fast scores of SNVs, version 1",
             f"##source=dnabert_fast {__version__}",
             META + json.dumps(told),
+            *([] if self.assembly is None else [f"##assembly={' '.join(self.assembly.split())}"]),
             *contigs,
             f"##RawScore=|{raw}|",
             f"##PHRED=-10 log10(rank / n) of RawScore among the n={background['snvs']} SNVs {where}",
