@@ -23,16 +23,19 @@ constexpr size_t kHead = 64;             // enough for the head of a block, unle
 constexpr size_t kMaxHead = 12 + 65535;  // a gzip head with the longest extra field
 constexpr int64_t kAhead = int64_t{8} << 20;
 constexpr int kBlocksBetweenChecks = 4096;
+constexpr auto kPipe = "is no regular file, so its sections cannot be read alone";
+constexpr auto kAgain = "copy or download it again";
 
 /// A regular file, read in small pieces at any place.
 class File {
   public:
-    explicit File(const std::string& path) : path_(path), fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    // Not to wait for the writer of a pipe.
+    explicit File(const std::string& path) : path_(path), fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
         if (fd_ < 0) fail(path, std::string("cannot be opened: ") + std::strerror(errno));
         struct stat status{};
         if (::fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode)) {
             ::close(fd_);
-            fail(path, "is no regular file, so its sections cannot be found");
+            fail(path, kPipe);
         }
         size_ = status.st_size;
     }
@@ -88,6 +91,10 @@ bool zeros(const File& file, int64_t at) {
     return true;
 }
 
+[[noreturn]] void fail_at(const File& file, int64_t at, const std::string& what, const std::string& remedy) {
+    fail(file.path(), what + " at byte " + std::to_string(at) + "; " + remedy);
+}
+
 /// Goes over the blocks of a BGZF file; keeps borders alone, so that any size of file needs little memory.
 Sections of_blocks(File& file, int64_t bytes) {
     Sections out;
@@ -100,29 +107,29 @@ Sections of_blocks(File& file, int64_t bytes) {
     int64_t blocks = 0;
     for (int64_t at = 0; at < file.size();) {
         if (++blocks % kBlocksBetweenChecks == 0) check_interrupt();
-        const std::string place = "at byte " + std::to_string(at);
         if (!is_gzip(head, known)) {
             if (at > 0 && zeros(file, at)) break;
-            fail(file.path(), "has other data among its compressed data, " + place + "; copy or download it again");
+            fail_at(file, at, "has other data among its compressed data", kAgain);
         }
         const size_t extra = known >= 12 ? head[10] + (size_t{head[11]} << 8) : 0;
         if (12 + extra > known) known = file.read(at, head, 12 + extra);
         const auto size = static_cast<int64_t>(bgzf_size(head, known));
         if (size == 0) {
-            fail(file.path(), "has gzip data without the block sizes of BGZF " + place + "; compress it with bgzip");
+            fail_at(file, at, "has gzip data without the block sizes of BGZF", "compress it with bgzip");
         }
         if (size < static_cast<int64_t>(12 + extra) + kFooter) {
-            fail(file.path(), "has a damaged BGZF block " + place + "; copy or download it again");
+            fail_at(file, at, "has a damaged BGZF block", kAgain);
         }
         if (at + size > file.size()) {
-            fail(file.path(),
-                 "is truncated: its last BGZF block, " + place + ", ends early; copy or download it again");
+            fail_at(file, at, "is truncated: it ends in the BGZF block", kAgain);
         }
         file.expect(at + size);
-        known = file.read(at + size - 4, footer, 4 + kHead) - 4;
+        known = file.read(at + size - 4, footer, 4 + kHead);
+        if (known < 4) fail(file.path(), "changes while it is read; begin anew with a file at rest");
+        known -= 4;
         plain = footer[0] | footer[1] << 8 | footer[2] << 16 | int64_t{footer[3]} << 24;
         if (plain > kMaxPlain) {
-            fail(file.path(), "has a damaged BGZF block " + place + "; copy or download it again");
+            fail_at(file, at, "has a damaged BGZF block", kAgain);
         }
         for (; wanted < out.text + plain; wanted = static_cast<int64_t>(out.stored.size()) * bytes - 1) {
             out.stored.push_back(at);
@@ -132,7 +139,7 @@ Sections of_blocks(File& file, int64_t bytes) {
         at += size;
     }
     if (plain != 0) {
-        fail(file.path(), "is truncated: it lacks the empty block that ends a BGZF file; copy or download it again");
+        fail(file.path(), "is truncated: it lacks the empty block that ends a BGZF file; " + std::string(kAgain));
     }
     return out;
 }
@@ -141,6 +148,7 @@ Sections of_blocks(File& file, int64_t bytes) {
 
 Sections find_sections(const std::string& path, int64_t bytes) {
     if (bytes < 1) throw std::invalid_argument("a section has at least one byte");
+    if (path == "-") fail(path, kPipe);
     File file(path);
     std::array<uint8_t, 2> magic{};
     Sections out;
@@ -154,7 +162,7 @@ Sections find_sections(const std::string& path, int64_t bytes) {
         }
     }
     // A section that would start at the end of the text has none.
-    const auto count = static_cast<size_t>((out.text + bytes - 1) / bytes);
+    const auto count = out.text == 0 ? 0 : static_cast<size_t>((out.text - 1) / bytes + 1);
     out.stored.resize(count);
     out.within.resize(count);
     return out;

@@ -14,6 +14,7 @@
 #include "core/error.hpp"
 #include "core/fasta.hpp"
 #include "core/genome.hpp"
+#include "core/sections.hpp"
 #include "core/table.hpp"
 #include "core/vcf_splice.hpp"
 #include "core/vcf_text.hpp"
@@ -249,6 +250,67 @@ TEST(damaged_vcf_does_not_crash) {
     const Folder folder;
     CHECK(survive(folder, "x.vcf", vcf(), 1000, read_vcf) > 0);
     CHECK(survive(folder, "x.vcf.gz", bgzf(vcf(), 50), 500, read_vcf) < 500);
+}
+
+/// A block with another extra field before BC.
+std::string wide_block(const std::string& plain) {
+    const std::string narrow = block(plain);
+    const auto size = static_cast<uint64_t>(narrow.size()) + 9 - 1;
+    return narrow.substr(0, 10) + little(6 + 9, 2) + std::string("XY\5\0BC\2\0!", 9) + "BC" + little(2, 2) +
+           little(size, 2) + narrow.substr(18);
+}
+
+/// The text of a VCF by way of its sections, each by itself, as (section, unit) in one string.
+std::string by_sections(const std::string& path, int64_t bytes) {
+    const Sections sections = find_sections(path, bytes);
+    std::string out;
+    VcfLines lines;
+    for (size_t i = 0; i < sections.stored.size(); ++i) {
+        VcfText file(path, bytes);
+        const auto section = static_cast<int64_t>(i);
+        file.enter(section, section + 1, sections.stored[i], sections.within[i]);
+        while (file.next(2, lines)) out += std::to_string(lines.section) + ":" + std::string(lines.text);
+    }
+    return out;
+}
+
+TEST(sections_of_a_file_together_are_the_file) {
+    const Folder folder;
+    std::string text = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n";
+    for (int i = 1; i < 40; ++i) {
+        text +=
+            "1\t" + std::to_string(i) + "\t.\tA\tC\t.\t.\t" + std::string(static_cast<size_t>(i % 7 * 9), 'x') + "\n";
+    }
+    // Blocks of any size, some of them empty or with other extra fields, and padding behind the last.
+    std::string packed;
+    for (size_t at = 0, size = 1; at < text.size(); at += size, size = size * 7 % 97 + 1) {
+        const std::string piece = text.substr(at, size);
+        packed += (size % 2 ? block(piece) : wide_block(piece)) + (size % 5 ? "" : block(""));
+    }
+    packed += wide_block("") + std::string(100, '\0');
+    const std::string plain = folder.write("x.vcf", text);
+    const std::string zipped = folder.write("x.vcf.gz", packed);
+    for (const int64_t bytes : {1, 7, 50, 64, 1000, 1 << 20}) {
+        VcfText file(plain, bytes);
+        VcfLines lines;
+        std::string whole;
+        while (file.next(2, lines)) whole += std::to_string(lines.section) + ":" + std::string(lines.text);
+        CHECK(by_sections(plain, bytes) == whole);
+        CHECK(by_sections(zipped, bytes) == whole);
+        CHECK(find_sections(zipped, bytes).text == static_cast<int64_t>(text.size()));
+    }
+    VcfText file(plain, 50);
+    file.enter(3, 5, 149, 0);
+    CHECK_THROWS(file.enter(4, 6, 199, 0), std::invalid_argument);
+    CHECK_THROWS(file.enter(6, 6, 299, 0), std::invalid_argument);
+}
+
+TEST(sections_of_damaged_files_do_not_crash) {
+    const Folder folder;
+    const auto read = [](const std::string& path) { by_sections(path, 60); };
+    CHECK(survive(folder, "x.vcf", vcf(), 300, read) > 0);
+    CHECK(survive(folder, "x.vcf.gz", bgzf(vcf(), 50), 300, read) < 300);
+    CHECK(survive(folder, "y.vcf.gz", wide_block(vcf()) + block(""), 300, read) < 300);
 }
 
 TEST(tables) {
