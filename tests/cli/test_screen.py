@@ -29,7 +29,8 @@ def test_mistakes_are_one_line(cli: Cli, genome: Path, vcf: Path, model: Path, o
         (("--known", vcf), "give NAME=FILE"),
         (("--window", 40, "--known", f"A={genome}"), "no column"),
         (("--windows", out / "none.bed"), "no such file"),
-        (("--window", 9000), "longer than every contig"),
+        (("--window", 450), "longer than every contig"),
+        (("--window", 9000), "--window: 9,000 bases, but this model scores windows of 3 to 512 bases"),
         (("--top", 2, "--threshold", 0.5), "give one of them"),
     ):
         code, stdout, err = cli("screen", vcf, genome, "-m", model, "-o", out / "s", *flags)

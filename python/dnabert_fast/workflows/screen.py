@@ -84,7 +84,8 @@ def screen(
     """
     arguments = dict(locals())
     began = time.monotonic()
-    _check(windows, window, stride, top, threshold, quantile)
+    asked = _Asked(windows, window, stride, quantile, max_n, top, threshold)
+    asked.check()
     files = named_files(known)
     folder = Path(output)
     outputs: dict[str, str | Path | None] = {f"--output, {name}:": folder / name for name in _FILES}
@@ -95,81 +96,37 @@ def screen(
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
     loaded.need_pairs(False)
     readout = loaded.readout(class_name)
-    length = None
-    if windows is None:
-        length = window_length(
-            window, loaded.block.window if loaded.block else None, loaded.k, scored_by=loaded.network.config
-        )
+    length = asked.length(loaded)
     with ExitStack() as stack:
         opened = stack.enter_context(Genome.open(genome))
         contigs = Contigs(opened, AliasTable() if alias is None else AliasTable.read(alias))
         if length is not None and length > int(opened.lengths.max()):
             raise DnabertError(f"--window {length} is longer than every contig of {genome}")
-        given = (
-            None
-            if windows is None
-            else read_regions(windows, opened, contigs.aliases, loaded.k, scored_by=loaded.network.config)
-        )
+        given = asked.regions(contigs, loaded)
         lists = read_known(files, contigs, progress)
         found = survey(vcf, contigs, lists, normalize, progress)
         loaded, choice = resolve_precision(loaded, model, precision, device=device, expected=inf, progress=progress)
         options = VariantOptions(length, given, normalize)
         scorers = [ChangeScorer(loaded, readout)]
-        settings = variant_settings(loaded, readout, options, opened, contigs.aliases, choice)
-        settings |= {"stride": None if length is None else stride or STRIDE, "quantile": quantile}
+        settings = variant_settings(loaded, readout, options, opened, contigs.aliases, choice) | asked.settings(length)
         source = VcfSource(vcf, UNIT_RECORDS)
         _make(folder)
         out = VariantOutput(stack, folder / "scored.vcf.gz", source, "DNABERT", scorers, settings, overwrite)
-        asked = _windows(opened, found, given, length, stride or STRIDE)
+        tiles = _windows(opened, found, given, length, asked.step)
         bed = stack.enter_context(writing(folder / "regions.bed"))
-        with ExitStack() as marking:
-            marks = HighWriter(marking, bed, opened, quantile, ordered=True, told=found.sites.enclose)
-            attended = _attend(opened, loaded, asked, marks, found, max_n if windows is None else 1.0, progress)
-        scored = ScoredAlleles(found, Ranking(TOP if top is None else top, threshold))
-        counts = VariantSummary()
-        follow = Follow(progress("scoring", "records", None))
-        units = kept_records(source, scored.inside, scored.expect, follow)
-
-        def write(unit: ScoredUnit) -> None:
-            out.write(unit)
-            scored.add(unit)
-
-        score_variants(scorers, loaded.run, opened, units, contigs.resolve, write, options, counts, progress=follow)
+        attended, regions = _attend(bed, opened, loaded, tiles, asked, found, progress)
+        scored = ScoredAlleles(found, asked.ranking())
+        counts = _score(scored, source, contigs, loaded, scorers, options, out, progress)
         candidates = scored.candidates()
         compared = compare(found, scored, candidates, lists)
         write_candidates(folder / "candidates.tsv", found, candidates, lists)
         write_enrichment(folder / "enrichment.tsv", compared)
         notes = [*opened.notes, *source.header.repairs, *contigs.refused()]
-    outside = found.usable & ~scored.inside
-    looked_at = found.sites.windows > 0
-    said = f"the {TOP if top is None else top} of the largest |difference|"
-    facts: dict[str, Any] = {
-        "verb": "screen",
-        **settings,
-        **choice.facts(),
-        "windows_attended": attended.windows,
-        "left_out_n": attended.left_out_n,
-        "regions": marks.count,
-        "records": found.records,
-        "alleles": len(found.usable),
-        "usable": int(np.count_nonzero(found.usable)),
-        "reasons": {
-            **found.reasons,
-            "IN_NO_WINDOW": int(np.count_nonzero(outside & ~looked_at)),
-            "IN_NO_REGION": int(np.count_nonzero(outside & looked_at)),
-        },
-        "aliased": dict(found.aliased),
-        "inside": int(np.count_nonzero(scored.inside)),
-        "scored": int(np.count_nonzero(scored.scored)),
-        "candidates": 0 if candidates is None else len(candidates),
-        "candidates_are": said if threshold is None else f"|difference| >= {threshold:g}",
-        "records_kept": counts.records,
-        "flags": dict(counts.reasons),
-        "pieces": attended.pieces + counts.pieces,
-        "pieces_encoded": attended.pieces_encoded + counts.pieces_encoded,
-        "known": {part.name: {"alleles": part.alleles, "compared": part.compared} for part in lists},
-        "enrichment": [row.facts() for row in compared],
-    }
+    facts: dict[str, Any] = {"verb": "screen", **settings, **choice.facts(), "regions": regions}
+    facts |= _counted(found, scored, attended, counts)
+    facts |= {"candidates": 0 if candidates is None else len(candidates), "candidates_are": asked.candidates()}
+    facts["known"] = {part.name: {"alleles": part.alleles, "compared": part.compared} for part in lists}
+    facts["enrichment"] = [row.facts() for row in compared]
     notes += [*window_notes(loaded, length), *_about(facts), *out.notes(), *choice.notes, *loaded.notes]
     facts |= {"notes": notes, **loaded.facts(), "seconds": round(time.monotonic() - began, 3), "output": str(output)}
     for path in (folder / "summary.json", summary):
@@ -183,31 +140,73 @@ def screen(
     return facts
 
 
-def _check(
-    windows: str | Path | None,
-    window: int | None,
-    stride: int | None,
-    top: int | None,
-    threshold: float | None,
-    quantile: float | None,
-) -> None:
-    """Refuse flags that contradict each other, and values that mean nothing."""
-    if windows is not None:
-        if window is not None or stride is not None:
-            flag = f"--window {window}" if window is not None else f"--stride {stride}"
-            raise DnabertError(f"{flag} is of windows on a grid; with --windows its regions are the windows")
-        if not Path(windows).is_file():
-            raise DnabertError(f"--windows {windows}: no such file; give a BED file")
-    if stride is not None and stride < 1:
-        raise DnabertError(f"--stride {stride}: give 1 or more")
-    if top is not None and threshold is not None:
-        raise DnabertError("--top and --threshold both say which alleles are candidates; give one of them")
-    if top is not None and top < 1:
-        raise DnabertError(f"--top {top}: give 1 or more")
-    if threshold is not None and not 0 <= threshold < inf:
-        raise DnabertError(f"--threshold {threshold:g}: give a difference from 0 up")
-    if quantile is not None and not 0 <= quantile <= 1:
-        raise DnabertError(f"--quantile {quantile:g} is not between 0 and 1")
+@dataclass(frozen=True)
+class _Asked:
+    """Where to look and what to take for a candidate; the arguments of `screen` of the same names."""
+
+    windows: str | Path | None
+    window: int | None
+    stride: int | None
+    quantile: float | None
+    max_n: float
+    top: int | None
+    threshold: float | None
+
+    def check(self) -> None:
+        """Refuse flags that contradict each other, and values that mean nothing."""
+        if self.windows is not None:
+            if self.window is not None or self.stride is not None:
+                flag = f"--window {self.window}" if self.window is not None else f"--stride {self.stride}"
+                raise DnabertError(f"{flag} is of windows on a grid; with --windows its regions are the windows")
+            if not Path(self.windows).is_file():
+                raise DnabertError(f"--windows {self.windows}: no such file; give a BED file")
+        if self.stride is not None and self.stride < 1:
+            raise DnabertError(f"--stride {self.stride}: give 1 or more")
+        if self.top is not None and self.threshold is not None:
+            raise DnabertError("--top and --threshold both say which alleles are candidates; give one of them")
+        if self.top is not None and self.top < 1:
+            raise DnabertError(f"--top {self.top}: give 1 or more")
+        if self.threshold is not None and not 0 <= self.threshold < inf:
+            raise DnabertError(f"--threshold {self.threshold:g}: give a difference from 0 up")
+        if self.quantile is not None and not 0 <= self.quantile <= 1:
+            raise DnabertError(f"--quantile {self.quantile:g} is not between 0 and 1")
+
+    @property
+    def step(self) -> int:
+        """Bases between the windows of a grid."""
+        return self.stride or STRIDE
+
+    @property
+    def unknown(self) -> float:
+        """The share of unknown bases up to which a window is attended to; regions that somebody names always are."""
+        return self.max_n if self.windows is None else 1.0
+
+    def length(self, model: Model) -> int | None:
+        """Bases of the windows of a grid; None where a file's regions are the windows."""
+        if self.windows is not None:
+            return None
+        trained = model.block.window if model.block else None
+        return window_length(self.window, trained, model.k, scored_by=model.network.config)
+
+    def regions(self, contigs: Contigs, model: Model) -> Regions | None:
+        """The regions that are the windows; None for those of a grid."""
+        if self.windows is None:
+            return None
+        return read_regions(self.windows, contigs.genome, contigs.aliases, model.k, scored_by=model.network.config)
+
+    def settings(self, length: int | None) -> dict[str, Any]:
+        """What changes the results of a run beside what changes those of `variants`."""
+        return {"stride": None if length is None else self.step, "quantile": self.quantile}
+
+    def ranking(self) -> Ranking:
+        """What picks the candidates."""
+        return Ranking(TOP if self.top is None else self.top, self.threshold)
+
+    def candidates(self) -> str:
+        """Which alleles are candidates, for people."""
+        if self.threshold is not None:
+            return f"|difference| >= {self.threshold:g}"
+        return f"the {TOP if self.top is None else self.top} of the largest |difference|"
 
 
 def _make(folder: Path) -> None:
@@ -218,43 +217,97 @@ def _make(folder: Path) -> None:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Tiles:
     """How many windows there are to attend to, and their units, in genome order."""
 
     windows: int
     units: Iterable[Plan]
 
 
-def _windows(genome: Genome, found: Survey, given: Regions | None, length: int | None, stride: int) -> _Asked:
+def _windows(genome: Genome, found: Survey, given: Regions | None, length: int | None, stride: int) -> _Tiles:
     """The windows of a user, or those of a grid over the contigs that the records name."""
     if given is not None:
         plan = Plan(given.contig, given.start, given.end, given.reverse)
         plan = plan.take(np.lexsort((plan.end, plan.start, plan.contig)))
-        return _Asked(len(plan), plan_units(plan))
+        return _Tiles(len(plan), plan_units(plan))
     assert length is not None
     rows = found.contigs[genome.lengths[found.contigs] >= length]
     if not len(rows):
-        return _Asked(0, [])
+        return _Tiles(0, [])
     whole = Regions(
         rows.astype(np.int32), np.zeros(len(rows), np.int64), genome.lengths[rows], np.zeros(len(rows), np.bool_)
     )
     grid = plan_scan(genome, length, stride, whole, ScanSummary())
     count = sum(len(tile(stretch, length, stride, halo=False)) for stretch in grid)
-    return _Asked(count, tile_units(grid, length, stride))
+    return _Tiles(count, tile_units(grid, length, stride))
 
 
 def _attend(
-    genome: Genome, model: Model, asked: _Asked, marks: HighWriter, found: Survey, max_n: float, progress: Progress
-) -> AttentionSummary:
-    """Write the regions that windows attend to, and tell the alleles of both."""
+    bed: Path, genome: Genome, model: Model, tiles: _Tiles, asked: _Asked, found: Survey, progress: Progress
+) -> tuple[AttentionSummary, int]:
+    """Write the regions that windows attend to, and tell the alleles of both; counts, and how many regions."""
     none = packed([])
+    with ExitStack() as marking:
+        marks = HighWriter(marking, bed, genome, asked.quantile, ordered=True, told=found.sites.enclose)
 
-    def write(unit: AttendedUnit) -> None:
-        found.sites.attend(unit.plan, unit.windows, unit.scores)
-        marks.write(Rows(unit.windows, unit.scores, none, unit.plan, "."))
+        def write(unit: AttendedUnit) -> None:
+            found.sites.attend(unit.plan, unit.windows, unit.scores)
+            marks.write(Rows(unit.windows, unit.scores, none, unit.plan, "."))
 
-    advance = progress("attending", "windows", asked.windows)
-    return attend_genome(model, genome, asked.units, write, max_n=max_n, progress=advance)
+        advance = progress("attending", "windows", tiles.windows)
+        attended = attend_genome(model, genome, tiles.units, write, max_n=asked.unknown, progress=advance)
+    return attended, marks.count
+
+
+def _score(
+    scored: ScoredAlleles,
+    source: VcfSource,
+    contigs: Contigs,
+    model: Model,
+    scorers: Sequence[ChangeScorer],
+    options: VariantOptions,
+    out: VariantOutput,
+    progress: Progress,
+) -> VariantSummary:
+    """Score the records with an allele in a region, write them, and keep their scores."""
+    counts = VariantSummary()
+    follow = Follow(progress("scoring", "records", None))
+    units = kept_records(source, scored.inside, scored.expect, follow)
+
+    def write(unit: ScoredUnit) -> None:
+        out.write(unit)
+        scored.add(unit)
+
+    genome, resolve = contigs.genome, contigs.resolve
+    score_variants(scorers, model.run, genome, units, resolve, write, options, counts, progress=follow)
+    return counts
+
+
+def _counted(
+    found: Survey, scored: ScoredAlleles, attended: AttentionSummary, counts: VariantSummary
+) -> dict[str, Any]:
+    """How many windows, records and alleles came how far."""
+    outside = found.usable & ~scored.inside
+    looked_at = found.sites.windows > 0
+    return {
+        "windows_attended": attended.windows,
+        "left_out_n": attended.left_out_n,
+        "records": found.records,
+        "alleles": len(found.usable),
+        "usable": int(np.count_nonzero(found.usable)),
+        "reasons": {
+            **found.reasons,
+            "IN_NO_WINDOW": int(np.count_nonzero(outside & ~looked_at)),
+            "IN_NO_REGION": int(np.count_nonzero(outside & looked_at)),
+        },
+        "aliased": dict(found.aliased),
+        "inside": int(np.count_nonzero(scored.inside)),
+        "scored": int(np.count_nonzero(scored.scored)),
+        "records_kept": counts.records,
+        "flags": dict(counts.reasons),
+        "pieces": attended.pieces + counts.pieces,
+        "pieces_encoded": attended.pieces_encoded + counts.pieces_encoded,
+    }
 
 
 def _about(facts: Mapping[str, Any]) -> list[str]:
