@@ -28,6 +28,7 @@ from dnabert_fast.workflows.measure import Sample, Tally, Watch, lanes, spread
 from dnabert_fast.workflows.outputs import Output
 from dnabert_fast.workflows.scan import scan as scan_verb
 from dnabert_fast.workflows.sequences import embed, predict
+from dnabert_fast.workflows.variants import variants
 
 
 @dataclass
@@ -188,15 +189,14 @@ def test_records_are_counted_and_kept_from_all_of_a_file(tmp_path: Path, monkeyp
     head = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
     path.write_bytes(gzip.compress((head + "".join(rows)).encode()))
 
-    monkeypatch.setattr(module, "VcfSource", lambda path, **given: VcfSource(path, 40, **given))
-    whole = of_records(path)
+    whole = of_records(VcfSource(path, 40))
     assert (whole.total, whole.exact, whole.shards) == (2000, True, 1)
     first = [int(unit.position[0]) - 60_001 for unit in whole.sample.units]
     assert first == [160 * i for i in range(13)]  # every fourth of 50
     part = whole.sample.part(whole.sample.units[1], 3)
     assert part.text.tobytes().decode() == "".join(rows[160:163])
     assert part.where(2) == whole.sample.units[1].where(2)
-    early = of_records(path, reading=-1.0)
+    early = of_records(VcfSource(path, 40), reading=-1.0)
     assert (early.exact, len(early.sample.units)) == (False, 1)
     assert early.total == pytest.approx(40 / next(_shares(path)))
 
@@ -215,7 +215,7 @@ def test_of_a_file_of_many_sections_some_are_read(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(module, "VcfSource", lambda path, **given: VcfSource(path, 40, 2000, **given))
     find = Sections.find
     monkeypatch.setattr(module.Sections, "find", staticmethod(lambda path: find(path, 2000)))
-    whole = of_records(path, shard=10)
+    whole = of_records(VcfSource(path), shard=10)
     sections = -(-path.stat().st_size // 2000)
     assert (whole.exact, whole.shards, len(whole.sample.units)) == (False, -(-sections // 10), 16)
     assert whole.total == pytest.approx(4000, rel=0.02)
@@ -286,3 +286,25 @@ def test_verbs_foretell_what_they_then_do(
     assert found["passes"] == 5  # sequences that differ
     found, made = both(embed, table, "o.npy")
     assert (found["of"], found["items"], found["shards"]) == ("embed", 900, 1)
+
+
+@pytest.mark.parametrize("output", ["o.vcf.gz", "o.tsv"])
+def test_variants_are_foretold(
+    grch38: Path, real_grch38: Path, make_model: Callable[..., Path], tmp_path: Path, output: str
+) -> None:
+    models = [f"A={make_model()}", f"B={make_model(seed=1)}"]
+    flags: dict[str, Any] = {"window": 61, "device": "cpu", "threads": 1, "precision": "fp32"}
+    (tmp_path / "out").mkdir()
+    for model in (models[:1], models):
+        flags |= {"model": model, "output": tmp_path / "out" / output}
+        found = variants(real_grch38, grch38, **flags, estimate=3)
+        assert list((tmp_path / "out").iterdir()) == []
+        made = variants(real_grch38, grch38, **flags)
+        assert (found["of"], found["items"], found["exact"]) == ("variants", made["records"], True)
+        assert found["passes"] == made["pieces_encoded"]
+        assert found["windows"] == 2 * made["scored"] * len(model)
+        size = sum(path.stat().st_size for path in (tmp_path / "out").iterdir())
+        assert found["output_bytes"] == pytest.approx(size, rel=0.05)
+        assert found["notes"] == ["the run has 1 shards, so no more than so many machines have work"]
+        shutil.rmtree(tmp_path / "out")
+        (tmp_path / "out").mkdir()

@@ -23,6 +23,7 @@ from ..engine.predict import batch_tokens
 from ..engine.runner import Runner
 from ..engine.scores import Readout
 from ..errors import BackendUnavailable, DnabertError
+from ..io.vcf_source import VcfSource
 from ..nn.backends import available, choose
 from ..nn.config import PRESETS
 from ..nn.device import gpus
@@ -238,7 +239,7 @@ def _variants(model: Model, genome: Genome, window: int, seconds: float) -> floa
         score_variants(scorers, watch.run(model.run), genome, units, contig_of, _nowhere, options, VariantSummary())
         return 0
 
-    return _windows(Job(model, of_records(DEMO_VCF).sample, score), seconds) / 2
+    return _windows(Job(model, of_records(VcfSource(DEMO_VCF)).sample, score), seconds) / 2
 
 
 def _readout(model: Model) -> Readout:

@@ -193,17 +193,16 @@ def of_stretches(plan: Sequence[Stretch], stride: int, shard: int = 4) -> Whole[
     return Whole("bases", total, math.ceil(len(plan) / shard), sample, by_tokens=True)
 
 
-def of_records(path: str | Path, shard: int = 1, *, reading: float = _READING) -> Whole[Records]:
+def of_records(source: VcfSource, shard: int = 1, *, reading: float = _READING) -> Whole[Records]:
     """The records of a VCF or BCF; `shard` sections of its text are computed as one.
 
     Of a file of many sections that can be read alone, some are read. Of another the rest is judged after `reading`
     seconds by how much of the file it is.
     """
-    if has_sections(path):
-        index = Sections.find(path)
+    if has_sections(source.path):
+        index = Sections.find(source.path)
         if len(index) > _KEPT:
-            return _of_sections(path, index, shard)
-    source = VcfSource(path)
+            return _of_sections(source.path, index, shard)
     read, share = [0, 0], 0.0
 
     def along() -> Iterator[Records]:
@@ -220,7 +219,7 @@ def of_records(path: str | Path, shard: int = 1, *, reading: float = _READING) -
     return Whole("records", read[0] / part, shards, Sample(kept, len, _first_records), seconds / part, seconds, exact)
 
 
-def _of_sections(path: str | Path, index: Sections, shard: int) -> Whole[Records]:
+def _of_sections(path: str, index: Sections, shard: int) -> Whole[Records]:
     """The records of a file of which spread sections are read."""
     chosen = sorted({round(place * (len(index) - 1) / (_KEPT - 1)) for place in range(_KEPT)})
     began, sizes = time.monotonic(), [0, 0]

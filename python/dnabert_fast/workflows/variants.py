@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -25,7 +25,10 @@ from ..seq.sections import SECTION_BYTES, Sections
 from ..seq.variants import Flag, Regions
 from ..seq.vcf_text import Records
 from .common import GRIDS, check_outputs, write_summary
+from .estimate import Whole, of_records
+from .estimate import estimate as foretold
 from .jobs import Results, Task, Work, asked_work, precision_of, stored_input, try_places
+from .measure import Watch
 from .precision import AUTO, Choice
 from .progress import Follow, Progress, silent
 from .report import check_report
@@ -75,6 +78,7 @@ def variants(
     work: str | Path | None = None,
     shard: str | None = None,
     shard_size: int | None = None,
+    estimate: int | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Score every ALT allele of a VCF or BCF and write each record back with its scores in INFO.
@@ -88,8 +92,9 @@ def variants(
     Every record comes out in order, unchanged but for INFO; an allele without a score has "." and its reasons in
     DNABERT_FLAG. `precision` "auto" is the fastest that has passed a check on this model and device, fp32 for short
     inputs that no check was made for. `work`, `shard` and `shard_size` (in sections of 4 MiB of text) make the run one
-    that can be resumed and split (see docs/jobs.md). Returns the facts of the run, also written to `summary` as JSON;
-    `report` is a page of them and the results.
+    that can be resumed and split (see docs/jobs.md); `estimate` foretells the run on so many machines in place of
+    making it. Returns the facts of the run, also written to `summary` as JSON; `report` is a page of them and the
+    results.
     """
     asked = dict(locals())
     began = time.monotonic()
@@ -140,6 +145,18 @@ def variants(
         settings = panel.settings(shared)
         prefix = prefix_of(named)
         written, replaced = variant_output(output, records.header, prefix, scorers, settings, overwrite)
+        if estimate is not None:
+
+            def score(watch: Watch, units: Iterable[Records], write: Callable[[ScoredUnit], None]) -> None:
+                counting, run = [watch.scorer(panel.scorer)], watch.run(panel.run)
+                score_variants(counting, run, opened, units, contig_of, write, options, VariantSummary())
+
+            whole, about = records.whole(job.shard_size if job else _SHARD_SECTIONS), panel.choices[0].facts()
+            facts = foretold(
+                "variants", panel.model, whole, score, [written], began=began, machines=estimate, about=about
+            )
+            write_summary(summary, facts)
+            return facts
         task = Task(
             "variants",
             {"vcf": records.named, "genome": genome},
@@ -229,6 +246,10 @@ class RecordInput:
         """The first unit, and the share of the file that was read for it, of a file that can be opened twice."""
         source = VcfSource(self.path, UNIT_RECORDS, SECTION_BYTES)
         return next(iter(source), None), source.share
+
+    def whole(self, shard: int) -> Whole[Records]:
+        """All of the records and a sample of them, for an estimate."""
+        return of_records(self._source, shard)
 
     def units(self, results: Results[ScoredUnit], follow: Follow) -> Iterator[tuple[int, Records]]:
         """The units whose shards are wanted, each with its shard."""
