@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -68,11 +69,19 @@ def test_requests_go_to_free_processes_until_one_dies() -> None:
     assert [fleet.ask(("note", "once"), silent).result(60)[2] for _ in range(4)] == ["once"] * 4
     assert fleet.notes == ("once",)
 
-    waiting = [fleet.ask(("sleep", 60), silent) for _ in range(6)]
+    waiting = [fleet.ask(("sleep", 0.5), silent) for _ in range(8)]
     os.kill(min(processes), signal.SIGKILL)
+    again = {answer.result(60)[1] for answer in waiting}
+    assert max(processes) in again
+    assert len(again - processes) == 1
+    [note] = fleet.notes[1:]
+    assert re.fullmatch(r"the process of device [ab] ended by SIGKILL; .* enough memory\?; it was started again", note)
+
+    waiting = [fleet.ask(("kill", 0), silent), *(fleet.ask(("sleep", 60), silent) for _ in range(6))]
     for answer in waiting:
         with pytest.raises(DnabertError, match=r"the process of device [ab] ended by SIGKILL; is there enough memory"):
             answer.result(60)
+    processes |= again
     assert all(map(gone, processes))
     device, process, _ = fleet.ask(("sleep", 0), silent).result(60)
     assert device in ("a", "b")

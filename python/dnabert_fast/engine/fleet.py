@@ -29,6 +29,9 @@ _AHEAD = 2
 _PATIENCE = 5.0
 """Seconds a process has to end before it is killed."""
 
+_RESTARTS = 3
+"""Times that each process is started again where a signal ended it, as when memory is short."""
+
 Tick = Callable[[float], None]
 
 
@@ -62,7 +65,8 @@ def device_names(device: str) -> list[str]:
 class Fleet:
     """A process for each of `devices` (one may be named twice), started when first asked and kept until `stop`.
 
-    `make` is called in each process with its device and must be picklable. They end with this object or program.
+    `make` is called in each process with its device and must be picklable. They end with this object or program. One
+    that is killed is started again, a few times, and asked anew for what it had not answered; `notes` say so.
     """
 
     def __init__(self, make: Make, devices: Sequence[str]) -> None:
@@ -83,7 +87,7 @@ class Fleet:
     def ask(self, request: Any, tick: Tick) -> Future[Any]:
         """Hand a request to the process with least to do. `tick` is called in a thread of the fleet.
 
-        The answer raises what the resident raised, or DnabertError where its process ended.
+        The answer raises what the resident raised, or DnabertError where its process ended for good.
         """
         with self._lock:
             if self._running is None or self._running.ended:
@@ -109,9 +113,10 @@ class _Job:
 class _Member:
     """A process, and the requests it has not answered."""
 
-    def __init__(self, make: Make, device: str) -> None:
+    def __init__(self, make: Make, device: str, restarts: int = _RESTARTS) -> None:
         context = multiprocessing.get_context("spawn")
         self.device = device
+        self.restarts = restarts
         self.jobs: dict[int, _Job] = {}
         self.outbox: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self.connection, theirs = context.Pipe()
@@ -145,6 +150,7 @@ class _Running:
 
     def __init__(self, make: Make, devices: Sequence[str], notes: dict[str, None]) -> None:
         self.ended = False
+        self._make = make
         self._why: BaseException = DnabertError("the work was stopped")
         self._notes = notes
         self._lock = threading.RLock()
@@ -158,10 +164,14 @@ class _Running:
             self.end()
             raise
         for member in self._members:
-            to = f"to {member.device}"
-            member.sender = threading.Thread(target=member.send, args=(self.end,), name=to, daemon=True)
-            member.sender.start()
-            threading.Thread(target=self._receive, args=(member,), name=f"from {member.device}", daemon=True).start()
+            self._talk_to(member)
+
+    def _talk_to(self, member: _Member) -> None:
+        """Start the threads that send to a process and receive from it."""
+        to = f"to {member.device}"
+        member.sender = threading.Thread(target=member.send, args=(self.end,), name=to, daemon=True)
+        member.sender.start()
+        threading.Thread(target=self._receive, args=(member,), name=f"from {member.device}", daemon=True).start()
 
     def ask(self, request: Any, tick: Tick) -> Future[Any]:
         with self._lock:
@@ -224,7 +234,7 @@ class _Running:
                     job.future.set_result(answer)
         except (EOFError, OSError):
             if not self.ended:
-                self.end(DnabertError(f"the process of device {member.device} ended {member.how_it_ended()}"))
+                self._replace(member)
         except BaseException as error:  # of a tick
             self.end(error)
         finally:
@@ -232,6 +242,28 @@ class _Running:
             assert member.sender is not None
             member.sender.join()  # who may be writing, and finds that the process is gone
             member.connection.close()
+
+    def _replace(self, member: _Member) -> None:
+        """Start a process that a signal ended anew, with what it had not answered; else end them all."""
+        how = member.how_it_ended()
+        said = f"the process of device {member.device} ended {how}"
+        code = member.process.exitcode
+        if code is None or code >= 0 or not member.restarts:
+            self.end(DnabertError(said))
+            return
+        try:
+            with self._lock:
+                if self.ended:
+                    return
+                fresh = _Member(self._make, member.device, member.restarts - 1)
+                self._members[self._members.index(member)] = fresh
+                self._waiting.extendleft(reversed(list(member.jobs.values())))
+                member.jobs.clear()
+                self._notes[f"{said}; it was started again"] = None
+                self._talk_to(fresh)
+                self._hand_out()
+        except BaseException as error:  # such as no memory for another process
+            self.end(error)
 
 
 @contextmanager
