@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,3 +51,15 @@ def test_values_and_many_of_them(tmp_path: Path) -> None:
     assert png.stat().st_size > 10_000
     assert svg.stat().st_size < 2_000_000
     assert svg.read_text().count("<!-- measured -->") == 2
+
+
+def test_a_key_of_long_names_stays_inside_the_picture(tmp_path: Path) -> None:
+    found, _ = judged(2, 3, probabilities=False)
+    long = [replace(one, name=f"|DNABERT_of_model_{i}_LOGOR|") for i, one in enumerate(found.predictors)]
+    _, svg = curves_picture(tmp_path / "curves.png", long, ["no", "yes"], {1: 0.5})
+    text = svg.read_text()
+    width = float(re.search(r'viewBox="0 0 ([\d.]+)', text)[1])
+    places = re.findall(r"<!-- \|DNABERT_of_model.*? -->\s*<g[^>]*translate\(([\d.]+) ([\d.]+)\)", text)
+    assert len(places) == 3
+    assert len({height for _, height in places}) == 3  # a line each: two do not fit side by side
+    assert all(float(left) < width / 2 for left, _ in places)
