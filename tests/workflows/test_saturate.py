@@ -130,10 +130,8 @@ def test_unknown_bases_have_no_snvs_and_ends_are_filled(
 
 def test_a_table_says_what_it_is_and_is_indexed(tmp_path: Path, make_model: MakeModel, grch38: Path) -> None:
     block = WindowBlock(k=3, window=20, anchor="centre", classes=("no", "yes"), strand="+")
-    model, out = make_model(block=block), tmp_path / "t.tsv.gz"
-    facts = saturate(
-        grch38, model=str(model), output=out, regions=bed(tmp_path / "r.bed", (999_990, 1_000_020)), assembly="GRCh38"
-    )
+    model, out, regions = make_model(block=block), tmp_path / "t.tsv.gz", bed(tmp_path / "r.bed", (999_990, 1_000_020))
+    facts = saturate(grch38, model=str(model), output=out, regions=regions, assembly="GRCh38")
     lines = meta(out)
     assert "##assembly=GRCh38" in lines
     told = json.loads(next(line for line in lines if line.startswith("##dnabert_fast_table=")).split("=", 1)[1])
