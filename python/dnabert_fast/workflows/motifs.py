@@ -98,24 +98,18 @@ def motifs(
         values = _scores(loaded, data, scores, class_name, progress)
     else:
         values = read_scores(scores, data.windows.lengths)
-    regions = _positive_only(
-        high_regions(values, data.windows.offsets, min_length=criteria.min_length, quantile=quantile), data.positive
-    )
-    candidates = find_candidates(data.windows, data.positive, regions, both_strands, threads or 1)
-    found = find_motifs(data.windows, candidates, criteria, both_strands)
-    background = background_of(data.windows, both_strands)
-    matches = _match(found, known, background, both_strands, threads or 1)
-    notes = [*_about(regions, candidates, found, data, quantile), *_about_database(known, database, found)]
+    search = _search(data, values, known, criteria, quantile, both_strands=both_strands, threads=threads or 1)
+    notes = [*search.notes(data, quantile), *_about_database(known, database, search.found)]
     notes += [] if choice is None else choice.notes
     written = write_all(
-        folder, data.windows, data.names, data.positive, candidates, found, background, known, matches, both_strands,
-        criteria,
+        folder, data.windows, data.names, data.positive, search.candidates, search.found, search.background, known,
+        search.matches, both_strands, criteria,
     )  # fmt: skip
-    pictures: list[str] = []
     _remove_pictures(folder)
-    if logos and found:
+    pictures: list[str] = []
+    if logos and search.found:
         try:
-            pictures = _draw(folder, found, background, candidates)
+            pictures = _draw(folder, search)
         except MissingExtra as missing:
             notes.append(f"no logos: {missing}")
     facts = {
@@ -129,9 +123,7 @@ def motifs(
         **({} if choice is None else choice.facts()),
         "sequences": len(data.windows),
         "positives": int(data.positive.sum()),
-        "regions": len(regions),
-        "candidates": len(candidates),
-        "significant": int((candidates.adjusted < criteria.cutoff).sum()),
+        **search.facts(criteria),
         "motifs": written,
         "database": None if database is None else str(database),
         "pictures": pictures,
@@ -209,36 +201,63 @@ def _scores(model: Model, data: _Data, way: str, class_name: str | None, progres
     return found
 
 
-def _positive_only(regions: Regions, positive: Bool) -> Regions:
-    rows = positive[regions.window]
-    return Regions(regions.window[rows], regions.start[rows], regions.end[rows])
+@dataclass(frozen=True)
+class _Search:
+    """What base scores lead to: high regions, the strings in them, motifs, and what these match in a database."""
+
+    regions: Regions
+    candidates: Candidates
+    found: list[FoundMotif]
+    background: F64
+    matches: Matches | None
+
+    def facts(self, criteria: Criteria) -> dict[str, int]:
+        """How many regions, strings, and strings that pass."""
+        return {
+            "regions": len(self.regions),
+            "candidates": len(self.candidates),
+            "significant": int((self.candidates.adjusted < criteria.cutoff).sum()),
+        }
+
+    def notes(self, data: _Data, quantile: float | None) -> list[str]:
+        """What a user should know of a search that found little."""
+        notes = []
+        positives = int(data.positive.sum())
+        if quantile is None and len(self.regions) < _FLAT * positives:
+            notes.append(
+                f"{len(self.regions):,} high regions in {positives:,} positive sequences: the scores are too even for "
+                "the rule of 10 times the lowest; --quantile 0.8 takes the highest fifth of each sequence"
+            )
+        if self.candidates.left_out:
+            notes.append(f"regions with letters besides A, C, G, T, left out: {self.candidates.left_out:,}")
+        if not self.found:
+            notes.append("no motif found: no string passes the cut-off, or none has enough sites")
+        return notes
 
 
-def _match(
-    found: list[FoundMotif], known: list[Motif], background: F64, both_strands: bool, threads: int
-) -> Matches | None:
-    if not known:
-        return None
-    queries = [probabilities(motif.counts, background)[motif.first : motif.last] for motif in found]
-    return match_motifs(queries, [motif.matrix for motif in known], both_strands, threads)
-
-
-def _about(
-    regions: Regions, candidates: Candidates, found: list[FoundMotif], data: _Data, quantile: float | None
-) -> list[str]:
-    """What a user should know of a search that found little."""
-    notes = []
-    positives = int(data.positive.sum())
-    if quantile is None and len(regions) < _FLAT * positives:
-        notes.append(
-            f"{len(regions):,} high regions in {positives:,} positive sequences: the scores are too even for the rule "
-            "of 10 times the lowest; --quantile 0.8 takes the highest fifth of each sequence"
-        )
-    if candidates.left_out:
-        notes.append(f"regions with letters besides A, C, G, T, left out: {candidates.left_out:,}")
-    if not found:
-        notes.append("no motif found: no string passes the cut-off, or none has enough sites")
-    return notes
+def _search(
+    data: _Data,
+    values: F32,
+    known: list[Motif],
+    criteria: Criteria,
+    quantile: float | None,
+    *,
+    both_strands: bool,
+    threads: int,
+) -> _Search:
+    """Find the motifs of the positive sequences, whose bases have the scores `values`, and match them with `known`."""
+    windows, positive = data.windows, data.positive
+    high = high_regions(values, windows.offsets, min_length=criteria.min_length, quantile=quantile)
+    rows = positive[high.window]
+    regions = Regions(high.window[rows], high.start[rows], high.end[rows])
+    candidates = find_candidates(windows, positive, regions, both_strands, threads)
+    found = find_motifs(windows, candidates, criteria, both_strands)
+    background = background_of(windows, both_strands)
+    matches = None
+    if known:
+        queries = [probabilities(motif.counts, background)[motif.first : motif.last] for motif in found]
+        matches = match_motifs(queries, [motif.matrix for motif in known], both_strands, threads)
+    return _Search(regions, candidates, found, background, matches)
 
 
 def _about_database(known: list[Motif], database: str | Path | None, found: list[FoundMotif]) -> list[str]:
@@ -254,12 +273,12 @@ def _remove_pictures(folder: Path) -> None:
             path.unlink()
 
 
-def _draw(folder: Path, found: list[FoundMotif], background: F64, candidates: Candidates) -> list[str]:
+def _draw(folder: Path, search: _Search) -> list[str]:
     from ..report.logos import logo_picture
 
     pictures: list[Path] = []
-    for i, motif in enumerate(found, 1):
-        matrix = probabilities(motif.counts, background)
-        title = f"motif_{i}   {candidates.strings[motif.strings[0]].decode()}   {len(motif.sites):,} sites"
+    for i, motif in enumerate(search.found, 1):
+        matrix = probabilities(motif.counts, search.background)
+        title = f"motif_{i}   {search.candidates.strings[motif.strings[0]].decode()}   {len(motif.sites):,} sites"
         pictures += logo_picture(folder / f"motif_{i}", matrix, title, span=(motif.first, motif.last))
     return [path.name for path in pictures]
