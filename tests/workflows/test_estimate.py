@@ -142,7 +142,7 @@ def test_a_short_run_is_run_whole(clock: Clock, model: Model) -> None:
     found = foretold(work, model, 0.5, machines=5)
     assert work.asked[-1] == [(0, 1000), (1, 1000)]
     assert found["seconds"] == pytest.approx(1.62, abs=0.01)
-    assert found["notes"] == ["the run has 2 shards, so no more than so many machines have work"]
+    assert found["notes"] == ["shards of the run: 2; each is done whole, so more machines have nothing to do"]
 
 
 def test_an_output_that_grows_with_what_is_scored(clock: Clock, model: Model) -> None:
@@ -305,6 +305,6 @@ def test_variants_are_foretold(
         assert found["windows"] == 2 * made["scored"] * len(model)
         size = sum(path.stat().st_size for path in (tmp_path / "out").iterdir())
         assert found["output_bytes"] == pytest.approx(size, rel=0.05)
-        assert found["notes"] == ["the run has 1 shards, so no more than so many machines have work"]
+        assert found["notes"] == ["shards of the run: 1; each is done whole, so more machines have nothing to do"]
         shutil.rmtree(tmp_path / "out")
         (tmp_path / "out").mkdir()

@@ -436,7 +436,11 @@ ReportedCalls: TypeAlias = Annotated[Path | None, _file("The regions that --call
 Facts: TypeAlias = Annotated[Path | None, _file("What --summary of the run wrote.", "JSON")]
 Maps: TypeAlias = Annotated[int, _option(help="Mutation maps of so many of the largest changes.", min=0)]
 
-# Benchmarks
+# Estimates and benchmarks
+Estimate: TypeAlias = Annotated[bool, _option("--estimate", help="Tell what the run would take in place of making it.")]
+Machines: TypeAlias = Annotated[
+    int | None, _option("--machines", help="Tell also what --estimate expects of so many such machines.", min=1)
+]
 BenchModel: TypeAlias = Annotated[
     str | None,
     _file("Model folder, hub name, 'demo' or a shape of random weights (dnabert-6); default: both.", "DIR",

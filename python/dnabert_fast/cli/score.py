@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from . import options as o
+from .estimate import machines_of, show_estimate
 from .screen import dim, note, show_counts, shown_progress
 
 __all__ = ["embed", "predict", "scan", "tokenize", "variants"]
@@ -35,6 +36,8 @@ def variants(
     work: o.Work = None,
     shard: o.Shard = None,
     shard_size: o.ShardSize = None,
+    estimate: o.Estimate = False,
+    machines: o.Machines = None,
     quiet: o.Quiet = False,
 ) -> None:
     """Score every ALT allele of a VCF: P(REF window), P(ALT window), difference score and log-odds ratio."""
@@ -65,9 +68,13 @@ def variants(
             work=work,
             shard=shard,
             shard_size=shard_size,
+            estimate=machines_of(estimate, machines),
             progress=progress,
         )
     if quiet:
+        return
+    if estimate:
+        show_estimate(facts)
         return
     show_counts(
         f"{facts['output']}  ({facts['seconds']:.1f} s, {_rate(facts['scored'], facts)} alleles/s)",
@@ -99,6 +106,8 @@ def scan(
     work: o.Work = None,
     shard: o.Shard = None,
     shard_size: o.ShardSize = None,
+    estimate: o.Estimate = False,
+    machines: o.Machines = None,
     quiet: o.Quiet = False,
 ) -> None:
     """Score every window of a genome: a per-base track or a table of windows, and called regions."""
@@ -125,9 +134,13 @@ def scan(
             work=work,
             shard=shard,
             shard_size=shard_size,
+            estimate=machines_of(estimate, machines),
             progress=progress,
         )
     if quiet:
+        return
+    if estimate:
+        show_estimate(facts)
         return
     show_counts(
         f"{facts['output']}  ({facts['seconds']:.1f} s, {_rate(facts['windows'], facts)} windows/s)",
@@ -155,6 +168,8 @@ def predict(
     work: o.Work = None,
     shard: o.Shard = None,
     shard_size: o.ShardSize = None,
+    estimate: o.Estimate = False,
+    machines: o.Machines = None,
     quiet: o.Quiet = False,
 ) -> None:
     """Predict the class (or value) of every sequence of a file."""
@@ -173,6 +188,7 @@ def predict(
             work=work,
             shard=shard,
             shard_size=shard_size,
+            estimate=machines_of(estimate, machines),
             progress=progress,
         )
     _show_sequences(facts, quiet)
@@ -191,6 +207,8 @@ def embed(
     work: o.Work = None,
     shard: o.Shard = None,
     shard_size: o.ShardSize = None,
+    estimate: o.Estimate = False,
+    machines: o.Machines = None,
     quiet: o.Quiet = False,
 ) -> None:
     """Write one vector for every sequence of a file."""
@@ -210,6 +228,7 @@ def embed(
             work=work,
             shard=shard,
             shard_size=shard_size,
+            estimate=machines_of(estimate, machines),
             progress=progress,
         )
     _show_sequences(facts, quiet)
@@ -235,6 +254,9 @@ def _rate(done: int, facts: dict[str, Any]) -> str:
 
 def _show_sequences(facts: dict[str, Any], quiet: bool) -> None:
     if quiet:
+        return
+    if facts["verb"] == "estimate":
+        show_estimate(facts)
         return
     show_counts(
         f"{facts['output']}  ({facts['seconds']:.1f} s, {_rate(facts['sequences'], facts)} sequences/s)",

@@ -104,7 +104,7 @@ def estimate(
     if found is None:
         notes.append(f"nothing to score was found in {len(counted):,} units of the input")
     if whole.shards < machines:
-        notes.append(f"the run has {whole.shards:,} shards, so no more than so many machines have work")
+        notes.append(f"shards of the run: {whole.shards:,}; each is done whole, so more machines have nothing to do")
     return facts | {
         "memory_bytes": _memory() + _PENDING * work.largest,
         "device_memory_bytes": torch.cuda.max_memory_reserved(device) if device.startswith("cuda") else None,
