@@ -20,6 +20,7 @@ from dnabert_fast.nn.checkpoint import network_hash, read_network, write_network
 from dnabert_fast.nn.config import PRESETS, WindowBlock
 from dnabert_fast.nn.network import build
 from dnabert_fast.workflows.precision import Verdict, device_name, remember
+from dnabert_fast.workflows.report_inputs import read_scores
 from dnabert_fast.workflows.variants import variants
 
 MakeModel = Callable[..., Path]
@@ -248,6 +249,24 @@ def test_what_cannot_be_scored_together_is_refused(
     for model, given, message in wrong:
         with pytest.raises(DnabertError, match=message.replace("(", r"\(")):
             run(model, **given)
+
+
+@pytest.mark.parametrize("name", ["o.vcf", "o.tsv"])
+def test_a_report_finds_the_scores_of_each_model(
+    make_model: MakeModel, make_vcf: Callable[..., Path], grch38: Path, chr20: bytes, tmp_path: Path, name: str
+) -> None:
+    base, following = chr20[1_999_999:2_000_001].decode()
+    other = "A" if base == "C" else "C"
+    path, out = make_vcf([f"chr20 2000000 {base} {other}", f"chr20 2000001 {following} *"]), tmp_path / name
+    models = named(A=make_model(), B=make_model(seed=1))
+    variants(path, grch38, model=models, output=out, window=60, precision="fp32", device="cpu")
+    first, second = (read_scores(out, f"DNABERT_{model}") for model in "AB")
+    assert first.values["DIFF"][0] != second.values["DIFF"][0]
+    assert first.reasons == second.reasons == {"STAR": 1}
+    if name == "o.vcf":
+        hashes = [network_hash(make_model(seed=seed)) for seed in (0, 1)]
+        assert [found.settings["model"] for found in (first, second)] == hashes
+        assert second.settings["class"] == "yes"
 
 
 @pytest.mark.parametrize(

@@ -73,11 +73,12 @@ def read_scores(path: str | Path, name: str = "", top: int = 500, *, plain: bool
     header = b"\n".join(source.header.meta).decode("utf-8", "replace")
     prefix = _prefix(re.findall(r"^##INFO=<ID=([^,>]+)", header, re.MULTILINE), name, path, plain=plain)
     fields = [field for field in _FIELDS if f"##INFO=<ID={prefix}_{field}," in header]
+    own_flag = f"##INFO=<ID={prefix}_FLAG," in header
     best = _Best(top)
     found = Scores({}, [])
     parts: list[dict[str, F32]] = []
     for records in source:
-        unit, flags = _unit_scores(records, prefix, fields)
+        unit, flags = _unit_scores(records, prefix, fields, prefix if own_flag else _PLAIN)
         found.records += len(records)
         found.reasons.update(_counted(flags))
         parts.append(unit)
@@ -103,12 +104,12 @@ def _prefix(names: list[str], wanted: str, path: str | Path, *, plain: bool) -> 
     raise FormatError(f"{path}: has no field {wanted or _PLAIN}_DIFF; give what `dnabert-fast variants` wrote")
 
 
-def _unit_scores(records: Records, prefix: str, fields: list[str]) -> tuple[dict[str, F32], list[bytes]]:
-    """The scores of a unit, one an allele, and its flags."""
+def _unit_scores(records: Records, prefix: str, fields: list[str], flagged: str) -> tuple[dict[str, F32], list[bytes]]:
+    """The scores of a unit, one an allele, and its flags: models of one run share those that begin with `flagged`."""
     text = records.text.tobytes()
     alleles = len(allele_table(records).record)
 
-    def values(field: str) -> list[bytes]:
+    def values(field: str, prefix: str = prefix) -> list[bytes]:
         found = re.findall(rb"[\t;]%s_%s=([^;\t\r\n]*)" % (prefix.encode(), field.encode()), text)
         each = b",".join(found).split(b",") if found else []
         if len(found) != len(records) or len(each) != alleles:
@@ -119,7 +120,7 @@ def _unit_scores(records: Records, prefix: str, fields: list[str]) -> tuple[dict
         return each
 
     scores = {field: _numbers(values(field), records.path) for field in fields}
-    return scores, values("FLAG")
+    return scores, values("FLAG", flagged)
 
 
 def _numbers(texts: list[Any], path: str | Path) -> F32:
@@ -179,29 +180,37 @@ def _counted(flags: list[Any]) -> Counter[str]:
 
 def _settings(header: str, prefix: str) -> dict[str, str]:
     """What the header line of a run says of it."""
-    settings = {}
-    line = re.search(rf"^##{re.escape(prefix.lower())}_command=\S+ (.*)$", header, re.MULTILINE)
-    if line:
-        words = re.findall(r"(\w+)=(.*?)(?= \w+=|$)", line[1])
-        settings = {name: value for name, value in words if value}
+    settings = _command(header, prefix)
+    together, name = _command(header, _PLAIN), prefix.removeprefix(f"{_PLAIN}_")
+    if not settings and f"model_{name}" in together:  # a run of several models, whose own have their names behind
+        own = {setting: together.get(f"{setting}_{name}", "") for setting in ("model", "class", "precision")}
+        settings = together | own
     version = re.findall(r"^##source=dnabert_fast (\S+)$", header, re.MULTILINE)
     return settings | ({"version": version[-1]} if version else {})
+
+
+def _command(header: str, prefix: str) -> dict[str, str]:
+    """The words NAME=VALUE of the header line that a run wrote with its fields."""
+    line = re.search(rf"^##{re.escape(prefix.lower())}_command=\S+ (.*)$", header, re.MULTILINE)
+    words = re.findall(r"(\w+)=(.*?)(?= \w+=|$)", line[1]) if line else []
+    return {name: value for name, value in words if value}
 
 
 def _from_table(path: str | Path, name: str, top: int, *, plain: bool) -> Scores:
     best, reasons = _Best(top), Counter[str]()
     parts: list[dict[str, F32]] = []
     fields: list[str] = []
-    records, last, prefix = 0, None, ""
+    records, last, prefix, flag_column = 0, None, "", ""
     for columns in table_chunks(path):
         if not prefix:
             prefix = _prefix(list(columns), name, path, plain=plain)
             fields = [field for field in _FIELDS if f"{prefix}_{field}" in columns]
-            missing = {"CHROM", "POS", "ID", "REF", "ALT", f"{prefix}_FLAG"} - columns.keys()
+            flag_column = f"{prefix}_FLAG" if f"{prefix}_FLAG" in columns else f"{_PLAIN}_FLAG"
+            missing = {"CHROM", "POS", "ID", "REF", "ALT", flag_column} - columns.keys()
             if missing:
                 raise FormatError(f"{path}: no column {sorted(missing)[0]}; give what `dnabert-fast variants` wrote")
         unit = {field: _numbers(columns[f"{prefix}_{field}"], path) for field in fields}
-        flags = [flag or "." for flag in columns[f"{prefix}_FLAG"]]
+        flags = [flag or "." for flag in columns[flag_column]]
         reasons.update(_counted(flags))
         places = list(zip(columns["CHROM"], columns["POS"], columns["ID"], columns["REF"], strict=True))
         records += sum(one != other for one, other in zip(places, [last, *places], strict=False))
