@@ -88,10 +88,7 @@ def motifs(
         need_memelite()
     if model is None and scores in WAYS:
         raise DnabertError(f"--scores {scores} are those of a model; give --model, or a file of scores")
-    loaded, choice = None, None
-    if model is not None:
-        loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
-        loaded.need_pairs(False)
+    loaded, choice = _model(model, precision, device, threads, strand), None
     data = _read(sequences, negatives, loaded, class_name)
     if loaded is not None and model is not None and scores in WAYS:
         loaded, choice = resolve_precision(loaded, model, precision, device=device, expected=inf, progress=progress)
@@ -105,13 +102,8 @@ def motifs(
         folder, data.windows, data.names, data.positive, search.candidates, search.found, search.background, known,
         search.matches, both_strands, criteria,
     )  # fmt: skip
-    _remove_pictures(folder)
-    pictures: list[str] = []
-    if logos and search.found:
-        try:
-            pictures = _draw(folder, search)
-        except MissingExtra as missing:
-            notes.append(f"no logos: {missing}")
+    pictures, said = _pictures(folder, search if logos else None)
+    notes += said
     facts = {
         "verb": "motifs",
         "model": None if loaded is None else loaded.hash(),
@@ -148,6 +140,15 @@ class _Data:
     windows: Windows
     names: list[str]
     positive: Bool
+
+
+def _model(model: str | None, precision: str, device: str, threads: int | None, strand: str) -> Model | None:
+    """The model, where one is given, of single sequences."""
+    if model is None:
+        return None
+    loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
+    loaded.need_pairs(False)
+    return loaded
 
 
 def _check_inputs(folder: Path, inputs: Sequence[str | Path | None]) -> None:
@@ -266,11 +267,17 @@ def _about_database(known: list[Motif], database: str | Path | None, found: list
     return [f"{database} has {len(known)} motifs; p-values of matches mean little with fewer than {FEWEST}"]
 
 
-def _remove_pictures(folder: Path) -> None:
-    """Take away the pictures of motifs that an earlier run found."""
+def _pictures(folder: Path, search: _Search | None) -> tuple[list[str], list[str]]:
+    """Draw the motifs, if a search is given, in place of an earlier run's; the names of the files, and notes."""
     for path in folder.iterdir():
         if re.fullmatch(r"motif_[0-9]+\.(png|svg)", path.name):
             path.unlink()
+    if search is None or not search.found:
+        return [], []
+    try:
+        return _draw(folder, search), []
+    except MissingExtra as missing:
+        return [], [f"no logos: {missing}"]
 
 
 def _draw(folder: Path, search: _Search) -> list[str]:
