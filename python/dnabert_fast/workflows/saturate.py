@@ -20,6 +20,7 @@ from .. import __version__
 from ..analysis.changes import change_meanings
 from ..analysis.saturate import Background, Saturated, Saturation, SaturationSummary, raw_score
 from ..analysis.saturate import saturate as score_snvs
+from ..engine.model import Model
 from ..engine.scores import Readout
 from ..errors import DnabertError, FormatError
 from ..io.atomic import writing
@@ -34,7 +35,6 @@ from ..seq.variants import Regions
 from .common import check_outputs, read_regions, window_length, write_summary
 from .precision import AUTO, load_first, resolve_precision
 from .progress import Progress, silent
-from .variants import window_notes
 
 __all__ = ["saturate"]
 
@@ -118,7 +118,7 @@ def saturate(
                         for unit in spool.read():
                             table.write(sink, unit, scale)
                             advance(len(unit))
-        notes = [*opened.notes, *window_notes(loaded, length), *choice.notes, *loaded.notes]
+        notes = [*opened.notes, *_window_notes(loaded, length), *choice.notes, *loaded.notes]
     if plan is not None and stored is None:
         notes.append("PHRED ranks the SNVs of this table among themselves; --background gives it a scale to share")
     facts = {
@@ -166,6 +166,22 @@ def _plan(bed: str | Path | None, genome: Genome, aliases: AliasTable) -> Satura
     return Saturation.of(
         Regions(np.arange(n, dtype=np.int32), np.zeros(n, np.int64), genome.lengths, np.zeros(n, np.bool_))
     )
+
+
+def _window_notes(model: Model, window: int) -> list[str]:
+    """Where centred windows of this length are not what the model was trained on."""
+    block = model.block
+    if block is None:
+        return []
+    notes = []
+    if block.anchor not in ("any", "centre"):
+        notes.append(
+            f"the model was trained on windows anchored at: {block.anchor}; a window centred on a variant is another "
+            "kind of input; `variants --windows FILE.bed` scores variants in such windows, a table cannot"
+        )
+    if window != block.window:
+        notes.append(f"the model was trained on windows of {block.window} bases, not {window}")
+    return notes
 
 
 def _told(plan: Saturation, genome: Genome) -> dict[str, Any]:
