@@ -53,7 +53,8 @@ def data():
 def grch38():
     return Path(dnabert_fast.__file__).parent / "demo" / "chr20_piece.fa.gz"
 PLUGIN
-    ((asked)) || set -- tests/seq --ignore tests/seq/test_variants.py
+    ((asked)) || set -- tests/seq/test_{alleles,batch,containing,distinct,fasta_stream,genome,kmer,masking,plan}.py \
+        tests/seq/test_{rows,spans,table,track,twobit,vcf_text,vocab}.py
     PYTHONPATH=. python -m pytest -q -p no:cacheprovider -c pyproject.toml --noconftest -p light "$@"
 else
     dnabert-fast demo

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 import re
 import shutil
@@ -179,3 +180,30 @@ def test_instructions_beyond_the_baseline_are_found(tmp_path: Path) -> None:
     assert found.startswith("kmer.cpp.o: _Z3add")
     (found,) = leaks(archive("rowwise_avx2", "inline.cpp", "-mavx2"))
     assert found.endswith("in a weak symbol")
+
+
+def test_slurm_array_gives_what_one_run_gives(tmp_path: Path) -> None:
+    """Tasks numbered from 7 on, as arrays may be, and the merge that depends on them."""
+    demo = Path(dnabert_fast.__file__).parent / "demo"
+    regions = (demo / "promoters.bed").read_text().splitlines(keepends=True)
+    (tmp_path / "windows.bed").write_text("".join([*regions[:2], *regions[-2:]]))
+    command = tmp_path / "bin" / "dnabert-fast"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m dnabert_fast "$@"\n')
+    command.chmod(0o755)
+    inputs = {"VCF": str(demo / "HG002_chr20_piece.vcf.gz"), "GENOME": str(demo / "chr20_piece.fa.gz"), "MODEL": "demo"}
+    options = ["--windows", "windows.bed", "--precision", "fp32", "--device", "cpu"]
+    path = f"{command.parent}{os.pathsep}{os.environ['PATH']}"
+    shared = {**os.environ, **inputs, "PATH": path, "OUTPUT": "parts.vcf.gz", "OPTIONS": " ".join(options)}
+    array = {"SLURM_ARRAY_TASK_MIN": "7", "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_CPUS_PER_TASK": "1"}
+    script = ["bash", str(ROOT / "examples" / "clusters" / "slurm.sh")]
+    tasks = [
+        subprocess.Popen(script, cwd=tmp_path, env=shared | array | {"SLURM_ARRAY_TASK_ID": task})
+        for task in ("7", "8")
+    ]
+    assert [task.wait(120) for task in tasks] == [0, 0]
+    subprocess.run([*script, "merge"], cwd=tmp_path, env=shared, check=True, timeout=120)
+    one = [str(command), "variants", inputs["VCF"], inputs["GENOME"], "--model", "demo", *options, "--threads", "1"]
+    subprocess.run([*one, "-o", "one.vcf.gz", "--quiet"], cwd=tmp_path, env=shared, check=True, timeout=120)
+    assert (tmp_path / "parts.vcf.gz").read_bytes() == (tmp_path / "one.vcf.gz").read_bytes()
+    assert (tmp_path / "parts.vcf.gz.json").is_file()
