@@ -137,6 +137,12 @@ def test_a_slow_machine_runs_a_batch_for_each_core_and_no_more(clock: Clock, mod
     assert found["seconds"] == pytest.approx(2001, rel=0.01)
 
 
+def test_few_large_units_are_measured_as_long_as_many(clock: Clock, model: Model) -> None:
+    found = foretold(Work(clock, [1_000_000, 1_500_000]), model)
+    assert 3.5 <= found["measured"]["seconds"] <= 7.5
+    assert found["seconds"] == pytest.approx(251, rel=0.01)
+
+
 def test_a_short_run_is_run_whole(clock: Clock, model: Model) -> None:
     work = Work(clock, [500, 700])
     found = foretold(work, model, 0.5, machines=5)

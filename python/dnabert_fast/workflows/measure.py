@@ -261,7 +261,7 @@ def _part(job: Job[Unit], place: int, tally: Tally, tokens: float) -> tuple[Unit
 
 def _parts(job: Job[Unit], dense: dict[int, Tally], goal: float, least: float) -> list[Unit]:
     """Parts of together about `goal` tokens, each of whole rounds of batches, in the order of the input."""
-    each = max(least, goal / _PLACES // least * least)
+    each = max(least, goal / min(_PLACES, len(dense)) // least * least)
     chosen, tokens = {}, 0.0
     for place, tally in dense.items():
         chosen[place], there = _part(job, place, tally, each)
