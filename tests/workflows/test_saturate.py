@@ -207,6 +207,20 @@ def test_a_background_is_kept_with_the_model_and_used(tmp_path: Path, make_model
         saturate(grch38, output=out, regions=regions, **options)
 
 
+def test_a_background_of_a_shipped_model_is_kept_in_the_cache(
+    tmp_path: Path, own_cache: Path, grch38: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground = bed(tmp_path / "b.bed", (600_000, 600_002))
+    made = saturate(grch38, model="demo", background=ground, precision="fp32")
+    assert Path(made["background"]["file"]).is_relative_to(own_cache)
+    found = saturate(grch38, model="demo", regions=ground, output=tmp_path / "t.tsv.gz", precision="fp32")
+    assert found["background"] == made["background"]
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(DnabertError, match=r"--background: no place to keep it: .* cannot be written"):
+        saturate(grch38, model="demo", background=ground, precision="fp32")
+
+
 def test_distributions_of_parts_add_up_and_survive_their_file() -> None:
     rng = np.random.default_rng(4)
     raw = np.concatenate([rng.lognormal(0, 3, 5000), [0, 0, 1e-30, 1e30]]).astype(np.float32)

@@ -8,7 +8,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -195,12 +195,13 @@ class _Distribution:
 
     def __init__(self, model: str, settings: dict[str, Any]) -> None:
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dnabert_fast" / "backgrounds"
         name = f"background-{digest}.npz"
-        self._places = [cache / name]
-        folder = Path(model)
-        if folder.is_dir():
-            self._places.insert(0, folder / name)
+        self._places = [Path(model) / name] if Path(model).is_dir() else []
+        try:
+            cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+            self._places.append(cache / "dnabert_fast" / "backgrounds" / name)
+        except RuntimeError:  # a user without a home keeps it with the model or not at all
+            pass
         self._settings = settings
         self.path: Path | None = None
 
@@ -217,14 +218,13 @@ class _Distribution:
         bins = found.bins
         stored = StoredBackground(bins, found.counts[bins], {**self._settings, "snvs": found.total, **facts})
         for path in self._places:
-            last = path == self._places[-1]
-            if last:
+            with suppress(OSError, DnabertError):
                 path.parent.mkdir(parents=True, exist_ok=True)
-            if last or os.access(path.parent, os.W_OK | os.X_OK):
                 write_background(path, stored)
                 self.path = path
-                break
-        return stored
+                return stored
+        where = " or ".join(str(path.parent) for path in self._places)
+        raise DnabertError(f"--background: no place to keep it: {where or 'the model is no folder'} cannot be written")
 
 
 @dataclass(frozen=True)
