@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,38 +12,23 @@ import torch
 
 from .. import __version__
 from ..engine.fleet import device_names
-from ..engine.meter import Meter
-from ..engine.model import Model, load
+from ..engine.model import load
 from ..errors import BackendUnavailable, DnabertError, FormatError
 from ..io.atomic import writing
 from ..nn.backends import available
 from ..nn.config import NetworkConfig
 from ..seq.genome import Genome
-from ..seq.types import F32
+from .check_precisions import Judging
 from .check_scores import KeptScores, read_scores, write_scores
 from .common import check_outputs, write_summary
-from .gate import (
-    COUNT,
-    DEMO_GENOME,
-    DEMO_VCF,
-    PARITY,
-    Comparison,
-    Sample,
-    answer,
-    compare,
-    gate_window,
-    has_scores,
-    read_sample,
-    timed,
-)
-from .layers import LOW, find_exceptions, label, rest_of
-from .precision import Verdict, device_name, recall, remember
-from .progress import Advance, Progress, silent
+from .gate import COUNT, DEMO_GENOME, DEMO_VCF, Sample, gate_window, has_scores, read_sample
+from .layers import rest_of
+from .precision import Verdict, remember
+from .progress import Progress, silent
 
 __all__ = ["check"]
 
 _ENOUGH = 64  # SNVs from which a verdict is remembered
-_REFERENCE = "reference"
 
 
 def check(
@@ -78,13 +62,7 @@ def check(
     if scores is not None:
         with writing(scores):  # refused before the work and not after
             pass
-    if (variants is None) != (genome is None) and against is None:
-        raise DnabertError("--variants and --genome go together: give both, or neither for the embedded ones")
-    kept = None
-    if against is not None:
-        if any(given is not None for given in (variants, window, count)):
-            raise DnabertError("--against takes SNVs and window from its file; leave out --variants, --window, --count")
-        kept = read_scores(against)
+    kept = _kept(against, variants, genome, window, count)
     several, device = device_names(device), device_names(device)[0]
     there = available(device)
     names = _names(precision, there)
@@ -100,44 +78,20 @@ def check(
         sample = read_sample(variants or DEMO_VCF, genome or DEMO_GENOME, length, COUNT if count is None else count)
     else:
         sample = _sample_of(kept, network, config, genome or DEMO_GENOME)
-
-    runs = len(names) + (kept is None) + ("fp32" not in names)
-    advance = progress(f"checking {', '.join(names)}", "windows", len(sample.windows) * runs)
-    reference = None if kept is not None else _reference(model, sample, advance)
-    here, rest = device_name(fp32.network.backend.device), rest_of(there)
-
-    def judge(name: str, exceptions: tuple[str, ...] = ()) -> _Found:
-        values, seconds = _answers(fp32, name, exceptions, model, device, sample, advance)
-        base, known = _base(name, reference, kept)
-        compared = compare(config, known, values, column)
-        return _Found(name, values, seconds, base, compared, _passed(name, base, compared), exceptions, rest)
-
-    found = {name: judge(name, _kept_exceptions(name, kept)) for name in dict.fromkeys(["fp32", *names])}
-    if reference is not None:
-        known = recall(network, here)
-        for name in [name for name in names if name in LOW and found[name].passed is False]:
-            advance = progress(f"checking {name} with layers in {rest}", "windows", None)
-            found[name] = _with_exceptions(name, model, fp32, sample, found, known, judge)
-    rows = [found[name].row(found["fp32"].seconds) for name in names]
+    judging = Judging(model, fp32, device, sample, column, kept, rest_of(there))
+    judging.judge(names, network, progress)
+    rows = judging.rows(names)
     notes = [f"checked on {device}, the first of {len(several)} devices"] if len(several) > 1 else []
-    notes += _notes(scored, sample, [name for name in names if found[name].passed is None]) + [
-        f"{name} leaves these layers in {rest}: {', '.join(found[name].exceptions)}"
-        for name in names
-        if found[name].exceptions
-    ]
-    if reference is not None and scored:
-        verdicts = [found[name].verdict(here, len(sample), found["fp32"].seconds) for name in names]
-        notes += _remembered(network, verdicts, sample, class_name)
+    notes += [*_notes(scored, sample, judging.open_ones(names)), *judging.left_out(names)]
+    if kept is None and scored:
+        notes += _remembered(network, judging.verdicts(names), sample, class_name)
     if scores is not None:
-        tables = {} if reference is None else {_REFERENCE: reference}
-        tables |= {name: found[name].values for name in found}
-        left = {name: list(found[name].exceptions) for name in found if found[name].exceptions}
-        write_scores(scores, config, network, here, sample, tables, column, left)
+        write_scores(scores, config, network, judging.here, sample, judging.tables(), column, judging.exceptions())
     facts = {
         "verb": "check",
         "model": network,
         "head": config.head,
-        "device": here,
+        "device": judging.here,
         "dnabert_fast": __version__,
         "torch": torch.__version__,
         "against": None if against is None else str(against),
@@ -155,29 +109,20 @@ def check(
     return facts
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What came of a precision; the layers it leaves out stay in the precision `rest`."""
+def _kept(
+    against: str | Path | None, variants: str | Path | None, genome: str | Path | None, *own: object
+) -> KeptScores | None:
+    """The scores of another machine, where they are to be compared with; DnabertError where flags do not fit.
 
-    name: str
-    values: F32
-    seconds: float
-    base: str
-    compared: Comparison
-    passed: bool | None
-    exceptions: tuple[str, ...]
-    rest: str
-
-    def row(self, fp32_seconds: float) -> dict[str, Any]:
-        """The facts of it; `label` is how the table calls it."""
-        named = {"precision": self.name, "label": label(self.name, self.exceptions, self.rest)}
-        judged = {"exceptions": list(self.exceptions), "against": self.base, "passed": self.passed}
-        taken = {"seconds": self.seconds, "speed": fp32_seconds / self.seconds}
-        return {**named, **judged, **self.compared.facts(), **taken}
-
-    def verdict(self, device: str, snvs: int, fp32_seconds: float) -> Verdict:
-        verdict = Verdict.of(self.name, device, self.compared, snvs, self.exceptions, self.rest)
-        return replace(verdict, speed=fp32_seconds / self.seconds)
+    `own`: what says, beside `variants`, which SNVs are scored; such a file says it too.
+    """
+    if against is None:
+        if (variants is None) != (genome is None):
+            raise DnabertError("--variants and --genome go together: give both, or neither for the embedded ones")
+        return None
+    if any(given is not None for given in (variants, *own)):
+        raise DnabertError("--against takes SNVs and window from its file; leave out --variants, --window, --count")
+    return read_scores(against)
 
 
 def _names(precision: str, there: Mapping[str, str | None]) -> list[str]:
@@ -191,81 +136,6 @@ def _names(precision: str, there: Mapping[str, str | None]) -> list[str]:
     if (why := there[precision]) is not None:
         raise BackendUnavailable(why)
     return [precision]
-
-
-def _reference(model: str, sample: Sample, advance: Advance) -> F32:
-    """The answers of the plain implementation that says what each operation means."""
-    meter = Meter(len(sample.windows), advance)
-    answers = answer(load(model, device="cpu", backend=_REFERENCE), sample.windows, meter.tick)
-    meter.close()
-    return answers
-
-
-def _answers(
-    fp32: Model, name: str, exceptions: tuple[str, ...], model: str, device: str, sample: Sample, advance: Advance
-) -> tuple[F32, float]:
-    """The answers in a precision, and the seconds they took."""
-    loaded = fp32
-    if name != "fp32":
-        threads = torch.get_num_threads()
-        loaded = load(model, device=device, precision=name, exceptions=exceptions, threads=threads)
-    meter = Meter(len(sample.windows), advance)
-    found = timed(loaded, sample.windows, meter.tick)
-    meter.close()
-    return found
-
-
-def _with_exceptions(
-    name: str,
-    model: str,
-    fp32: Model,
-    sample: Sample,
-    found: Mapping[str, _Found],
-    known: Mapping[str, Verdict],
-    judge: Callable[..., _Found],
-) -> _Found:
-    """A low precision with the fewest layers left out that pass; as it is where none do. `known` is remembered."""
-    tried = found[name]
-    rest = tried.rest
-
-    def rest_passes() -> bool:
-        if rest in found:
-            return bool(found[rest].passed)
-        return bool(known[rest].passed if rest in known else judge(rest).passed)
-
-    def passes(exceptions: tuple[str, ...]) -> bool:
-        nonlocal tried
-        tried = judge(name, exceptions)
-        return bool(tried.passed)
-
-    return tried if find_exceptions(model, fp32, sample.windows, rest_passes, passes) else found[name]
-
-
-def _kept_exceptions(name: str, kept: KeptScores | None) -> tuple[str, ...]:
-    """The layers that a precision left out on the other machine: like is compared with like."""
-    return () if kept is None else kept.exceptions.get(name, ())
-
-
-def _base(name: str, reference: F32 | None, kept: KeptScores | None) -> tuple[str, F32]:
-    """What a precision is compared with: the reference; of a file the same precision, else its fp32."""
-    if kept is None:
-        assert reference is not None
-        return _REFERENCE, reference
-    for base in (name, "fp32", _REFERENCE):
-        if base in kept.logits:
-            return base, kept.logits[base]
-    base = next(iter(kept.logits))
-    return base, kept.logits[base]
-
-
-def _passed(name: str, base: str, compared: Comparison) -> bool | None:
-    """The rule; None where a lower precision has no scores to judge it by.
-
-    fp32 of two machines may each lie on another side of the reference.
-    """
-    if name != "fp32" or base not in ("fp32", _REFERENCE):
-        return compared.agrees
-    return compared.close if base == _REFERENCE else compared.within(2 * PARITY)
 
 
 def _sample_of(kept: KeptScores, network: str, config: NetworkConfig, genome: str | Path) -> Sample:
