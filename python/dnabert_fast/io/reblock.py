@@ -13,6 +13,8 @@ from .vcf_source import VcfSource
 
 __all__ = ["reblock"]
 
+_LEVEL = 3  # twice as fast as level 6 and a quarter larger, for a file that is read once or twice
+
 
 def reblock(path: str | Path, target: str | Path, advance: Callable[[int, float | None], object] | None = None) -> None:
     """Write the text of a VCF or BCF, or of standard input ("-"), as BGZF to `target`, aside and then renamed.
@@ -22,7 +24,7 @@ def reblock(path: str | Path, target: str | Path, advance: Callable[[int, float 
     """
     source = VcfSource(path)
     with writing(target) as aside:
-        file = open_bytes(aside, target, compressed=True)
+        file = open_bytes(aside, target, compressed=True, level=_LEVEL)
         try:
             file.write(np.frombuffer(source.header_text, np.uint8))
             for records in source:

@@ -16,13 +16,12 @@ import pysam
 from ..errors import FormatError
 from ..seq.sections import SECTION_BYTES, Sections
 from ..seq.vcf_text import Header, Records, VcfText
-from .bgzf import quiet_htslib
+from .bgzf import LAST_BLOCK, quiet_htslib
 
 __all__ = ["VcfSource", "has_sections"]
 
 _BCF = b"BCF\x02"
 _GZIP = b"\x1f\x8b"
-_LAST_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")  # SAM specification, 4.1.2
 _PEEK_BYTES = 65536
 
 
@@ -134,8 +133,8 @@ def _lacks_its_end(path: Path) -> bool:
     """Whether a BGZF file was cut between two blocks, which htslib takes for its end."""
     with path.open("rb") as file:
         compressed = file.read(2) == _GZIP
-        file.seek(-min(len(_LAST_BLOCK), path.stat().st_size), os.SEEK_END)
-        return compressed and file.read() != _LAST_BLOCK
+        file.seek(-min(len(LAST_BLOCK), path.stat().st_size), os.SEEK_END)
+        return compressed and file.read() != LAST_BLOCK
 
 
 def _begins_as_bcf(path: str) -> bool:
