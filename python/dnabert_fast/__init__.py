@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .workflows.battery import battery as battery
     from .workflows.check import check as check
     from .workflows.finetune import finetune as finetune
+    from .workflows.haplotypes import haplotypes as haplotypes
     from .workflows.merge import merge as merge
     from .workflows.merge import status as status
     from .workflows.motifs import motifs as motifs
@@ -47,6 +48,7 @@ _HOME = {
     "check": "workflows.check",
     "embed": "workflows.sequences",
     "finetune": "workflows.finetune",
+    "haplotypes": "workflows.haplotypes",
     "load": "engine.model",
     "merge": "workflows.merge",
     "motifs": "workflows.motifs",

@@ -1,0 +1,64 @@
+"""The verb haplotypes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from . import options as o
+from .screen import note, show_counts, shown_progress
+
+__all__ = ["haplotypes"]
+
+
+def haplotypes(
+    vcf: o.Vcf,
+    genome: o.Genome,
+    model: o.Model,
+    output: o.TableOutput,
+    windows: Annotated[
+        str, typer.Option(help="'tiled' (neighbours share windows), 'centred' (one each allele), or a BED file.")
+    ] = "tiled",
+    window: o.Window = None,
+    strand: o.Strand = "+",
+    class_name: o.ClassName = None,
+    normalize: o.Normalize = False,
+    alias: o.Alias = None,
+    precision: o.Precision = "fp32",
+    device: o.Device = "auto",
+    threads: o.Threads = None,
+    summary: o.Summary = None,
+    quiet: o.Quiet = False,
+) -> None:
+    """Score the alleles that samples carry together: both haplotypes of each window, and each allele alone."""
+    from ..workflows.haplotypes import haplotypes as run
+
+    with shown_progress(quiet) as progress:
+        facts = run(
+            vcf,
+            genome,
+            model=model,
+            output=output,
+            windows=windows,
+            window=window,
+            strand=strand,
+            class_name=class_name,
+            normalize=normalize,
+            alias=alias,
+            precision=precision,
+            device=device,
+            threads=threads,
+            summary=summary,
+            progress=progress,
+        )
+    if quiet:
+        return
+    shown = {"samples": facts["samples"], "windows with alleles": facts["windows"], "haplotypes": facts["haplotypes"]}
+    shown |= {"  of two alleles or more": facts["several"], "scored": facts["scored"]}
+    show_counts(
+        f"{facts['output']}  ({facts['seconds']:.1f} s)",
+        shown | {f"  {flag}": count for flag, count in facts["flags"].items()},
+    )
+    for text in facts["notes"]:
+        note(text)

@@ -1,0 +1,147 @@
+"""The verb haplotypes against strings and the oracle of scores, in units of any size."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from oracle import variants as oracle
+from oracle.alleles import trim
+from oracle.haplotypes import Change, of_window
+
+from dnabert_fast.errors import DnabertError, FormatError
+from dnabert_fast.workflows import haplotypes as verb
+from dnabert_fast.workflows.haplotypes import haplotypes
+from dnabert_fast.workflows.variants import variants
+
+MakeModel = Callable[..., Path]
+WINDOW = 12
+SAMPLES = ("a", "b", "c")
+
+
+@pytest.fixture
+def drawn(tmp_path: Path) -> tuple[Path, Path, str, list[tuple[str, ...]]]:
+    """A genome of two contigs and a VCF of 90 phased records of three samples."""
+    dice = random.Random(7)
+    contigs = {name: "".join(dice.choices("ACGT", k=300)) for name in ("c", "d")}
+    (tmp_path / "g.fa").write_text("".join(f">{name}\n{bases}\n" for name, bases in contigs.items()))
+    rows = []
+    for name, bases in contigs.items():
+        for at in sorted(dice.sample(range(2, 290), 45)):
+            ref = bases[at : at + dice.choice([1, 1, 1, 2, 4])]
+            alt = dice.choice("ACGT".replace(ref[0], "")) if len(ref) == 1 else ref[0]
+            if dice.random() < 0.2:
+                alt = ref[0] + "".join(dice.choices("ACGT", k=3))
+            given = [f"{int(dice.random() < 0.4)}|{int(dice.random() < 0.4)}" for _ in SAMPLES]
+            rows.append((name, str(at + 1), ".", ref, alt, ".", ".", ".", "GT", *given))
+    header = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *SAMPLES]
+    text = "##fileformat=VCFv4.2\n" + "".join("\t".join(row) + "\n" for row in [header, *rows])
+    (tmp_path / "in.vcf").write_text(text)
+    return tmp_path / "in.vcf", tmp_path / "g.fa", contigs["c"], rows
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    head, *lines = path.read_text().splitlines()
+    return [dict(zip(head.split("\t"), line.split("\t"), strict=True)) for line in lines]
+
+
+def run(drawn: Any, model: Path, **given: Any) -> tuple[list[dict[str, str]], dict[str, Any]]:
+    vcf, genome = drawn[:2]
+    out = vcf.parent / "out.tsv"
+    facts = haplotypes(vcf, genome, model=str(model), output=out, **({"window": WINDOW, "threads": 1} | given))
+    return table(out), facts
+
+
+def test_rows_are_those_of_strings(drawn: Any, make_model: MakeModel) -> None:
+    model = make_model()
+    found, facts = run(drawn, model)
+    contig, rows = drawn[2:]
+    reference = oracle.Reference(model, 3)
+    carried = {}
+    for row in found:
+        if row["CHROM"] == "c":
+            for name in row["SAMPLES"].split(","):
+                carried[int(row["START"]), name] = row
+    expected = 0
+    for start in {int(row["START"]) for row in found if row["CHROM"] == "c"}:
+        for sample, name in enumerate(SAMPLES):
+            changes = []
+            for chrom, pos, _, ref, alt, *rest in rows:
+                lead = trim(ref.encode(), alt.encode())[0]
+                copies = frozenset(c for c, one in enumerate(rest[4 + sample].split("|")) if one == "1")
+                if chrom == "c":
+                    changes.append(Change(int(pos) - 1 + lead, len(ref) - lead, alt[lead:], copies))
+            for copy, (kept, text) in of_window(contig, changes, start, start + WINDOW).items():
+                row = carried.pop((start, f"{name}:{copy + 1}"))
+                spelt = [
+                    f"{c.start + 1}:{contig[c.start : c.start + c.deleted] or '-'}>{c.inserted or '-'}" for c in kept
+                ]
+                assert row["ALLELES"] == ",".join(spelt)
+                score = reference.score(contig[start : start + WINDOW].encode(), text.encode())
+                assert float(row["REF"]) == pytest.approx(score.ref, abs=1e-5)
+                assert float(row["HAP"]) == pytest.approx(score.alt, abs=1e-5)
+                assert float(row["LOGOR"]) == pytest.approx(score.logor, abs=1e-4)
+                expected += 1
+    assert not carried
+    assert expected > 100
+    assert facts["haplotypes"] == len(found) == facts["scored"]
+    assert facts["several"] == sum("," in row["ALLELES"] for row in found) > 20
+
+
+@pytest.mark.parametrize("windows", ["tiled", "centred", "regions.bed"])
+def test_units_do_not_change_the_rows(
+    drawn: Any, make_model: MakeModel, monkeypatch: pytest.MonkeyPatch, windows: str
+) -> None:
+    given: dict[str, Any] = {"windows": windows}
+    if windows == "regions.bed":
+        bed = drawn[0].parent / windows
+        bed.write_text("d\t30\t60\td1\t0\t-\nc\t100\t130\nc\t90\t110\n")
+        given = {"windows": bed, "window": None}
+    whole, facts = run(drawn, make_model(), **given)
+    assert len(whole) > 5
+    monkeypatch.setattr(verb, "UNIT_RECORDS", 4)
+    monkeypatch.setattr("dnabert_fast.analysis.haplotypes._UNIT_WINDOWS", 3)
+    parts, again = run(drawn, make_model(), **given)
+    names = ("CHROM", "START", "END", "STRAND", "ALLELES", "COPIES", "SAMPLES", "FLAG")
+    assert [[row[name] for name in names] for row in parts] == [[row[name] for name in names] for row in whole]
+    assert [float(row["HAP"]) for row in parts] == pytest.approx([float(row["HAP"]) for row in whole], abs=1e-5)
+    assert {k: facts[k] for k in ("windows", "haplotypes", "scored", "flags")} == {
+        k: again[k] for k in ("windows", "haplotypes", "scored", "flags")
+    }
+
+
+def test_an_allele_alone_scores_as_in_variants(drawn: Any, make_model: MakeModel) -> None:
+    vcf, genome = drawn[:2]
+    found, _ = run(drawn, make_model(), windows="centred")
+    out = vcf.parent / "scored.tsv"
+    variants(vcf, genome, model=str(make_model()), output=out, window=WINDOW, threads=1, precision="fp32")
+    singles = {}
+    for row in table(out):
+        lead = trim(row["REF"].encode(), row["ALT"].encode())[0]
+        spelt = f"{int(row['POS']) + lead}:{row['REF'][lead:] or '-'}>{row['ALT'][lead:] or '-'}"
+        singles[row["CHROM"], spelt] = row["DNABERT_LOGOR"]
+    seen = 0
+    for row in found:
+        for allele, alone in zip(row["ALLELES"].split(","), row["ALONE_LOGOR"].split(","), strict=True):
+            if int(allele.split(":")[0]) - 1 - WINDOW // 2 == int(row["START"]):
+                assert float(alone) == pytest.approx(float(singles[row["CHROM"], allele]), abs=2e-4)
+                seen += 1
+    assert seen > 40
+
+
+def test_bad_input_is_one_line(drawn: Any, make_model: MakeModel) -> None:
+    vcf = drawn[0]
+    lines = vcf.read_text().splitlines(keepends=True)
+    vcf.write_text("".join([*lines[:2], lines[5], lines[3], *lines[6:]]))
+    with pytest.raises(FormatError, match=r"in\.vcf:4 \(c:\d+\): not sorted"):
+        run(drawn, make_model())
+    vcf.write_text("".join([*lines[:2], lines[3], lines[60], lines[5]]))
+    with pytest.raises(FormatError, match=r"in\.vcf:5 \(c:\d+\): not sorted"):
+        run(drawn, make_model())
+    vcf.write_text("".join("\t".join(line.rstrip("\n").split("\t")[:8]) + "\n" for line in lines))
+    with pytest.raises(DnabertError, match="no samples; haplotypes need genotypes"):
+        run(drawn, make_model())
+    assert not (vcf.parent / "out.tsv").exists()
