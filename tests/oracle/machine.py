@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dnabert_fast.engine.model import Model, load
-from dnabert_fast.workflows import check, gate, precision
+from dnabert_fast.workflows import check, check_precisions, gate, precision
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,9 @@ def machine_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Machine]:
         machine = Machine(noise, why_not, **options)
         for module in (precision, check):
             monkeypatch.setattr(module, "available", machine.available)
+        for module in (precision, check, check_precisions):
             monkeypatch.setattr(module, "load", machine.load)
-        monkeypatch.setattr(check, "timed", timed)
+        monkeypatch.setattr(check_precisions, "timed", timed)
         return machine
 
     return put
