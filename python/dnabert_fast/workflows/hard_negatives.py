@@ -67,64 +67,84 @@ def hard_negatives(
     train_N.csv.gz and report.json, which is returned: the last model is the folder of the last round. Raises
     DnabertError for a folder without a card or with windows of several lengths.
     """
-    folder, out = Path(data), Path(output)
-    card = _card(folder)
-    window = _window(card, folder)
-    if out.resolve() == folder.resolve():
+    given, out = _Data.of(Path(data)), Path(output)
+    if out.resolve() == given.folder.resolve():
         raise DnabertError(f"--output {out} is the folder of the data; give another")
     if rounds < 1:
         raise DnabertError(f"--rounds {rounds}: one round at least")
-    table: Path = folder / "train.csv.gz"
-    test = folder / "test.csv.gz" if (folder / "test.csv.gz").exists() else None
-    held_out = Windows.concatenate([_sequences(path) for path in (folder / "dev.csv.gz", test) if path is not None])
+    training: dict[str, Any] = {
+        "preset": preset, "model": model, "network": network, "learning_rate": learning_rate, "epochs": epochs,
+        "batch": batch, "seed": seed, "device": device, "threads": threads, "progress": progress,
+    }  # fmt: skip
+    table = given.folder / "train.csv.gz"
     told: list[dict[str, Any]] = []
     out.mkdir(parents=True, exist_ok=True)
     with Genome.open(genome) as opened:
-        where = _training_regions(opened, card, regions)
-        known = _known_middles(opened, folder / "positives.bed")
+        where = _training_regions(opened, given.card, regions)
+        known = _known_middles(opened, given.folder / "positives.bed")
+        scanning = _Scanning(opened, where, given, stride, threshold, device, threads, progress)
         for number in range(rounds + 1):
             here = out / f"round_{number}"
-            facts = finetune(
-                train=table,
-                dev=folder / "dev.csv.gz",
-                test=test,
-                output=here,
-                preset=preset,
-                model=model,
-                network=network,
-                learning_rate=learning_rate,
-                epochs=epochs,
-                batch=batch,
-                classes=tuple(card["classes"]),
-                seed=seed,
-                device=device,
-                threads=threads,
-                overwrite=True,
-                progress=progress,
-            )
-            calls, summary = _calls(here, opened, where, card, window, stride, threshold, device, threads, progress)
-            false = calls.take(_far(calls.plan, known, window // 2 if near is None else near))
-            fresh, lost = _fresh(opened, false, _sequences(table), held_out, card, most, number + 1)
-            row: dict[str, Any] = {
-                "round": number,
-                "trained_on": facts["data"]["train"]["sequences"],
-                "windows_scanned": summary.windows,
-                "called": len(calls),
-                "called_falsely": len(false),
-                "false_calls_per_million_windows": round(1e6 * len(false) / max(1, summary.windows), 1),
-                "dev_mcc": round(facts["dev"]["mcc"], 4),
-            }
-            if test is not None:
-                row["test_mcc"] = round(facts["test"]["mcc"], 4)
-            if number < rounds:
-                row |= {"left_out_as_leaks": lost, "added": len(fresh)}
-                table = _extended(out / f"train_{number + 1}.csv.gz", table, fresh, opened)
-            told.append(row)
-            if number < rounds and not len(fresh):
+            facts = finetune(train=table, **given.finetune_flags(), output=here, overwrite=True, **training)
+            calls, summary = scanning.calls(here)
+            false = calls.take(_far(calls.plan, known, given.window // 2 if near is None else near))
+            told.append({"round": number, **_told_of(facts, summary, calls, false)})
+            if number == rounds:
                 break
-    report = {"verb": "prepare hard-negatives", "data": str(folder), "seed": seed, "rounds": told, "model": str(here)}
+            fresh, lost = _fresh(opened, false, _sequences(table), given, most, number + 1)
+            table = _extended(out / f"train_{number + 1}.csv.gz", table, fresh, opened)
+            told[-1] |= {"left_out_as_leaks": lost, "added": len(fresh)}
+            if not len(fresh):
+                break
+    report = {
+        "verb": "prepare hard-negatives", "data": str(given.folder), "seed": seed, "rounds": told, "model": str(here)
+    }  # fmt: skip
     write_summary(out / "report.json", report)
     return report
+
+
+def _told_of(facts: Mapping[str, Any], summary: ScanSummary, calls: _Called, false: _Called) -> dict[str, Any]:
+    """What the report says of a round's training and scan."""
+    measured = {f"{name}_mcc": round(facts[name]["mcc"], 4) for name in ("dev", "test") if name in facts}
+    return {
+        "trained_on": facts["data"]["train"]["sequences"],
+        "windows_scanned": summary.windows,
+        "called": len(calls),
+        "called_falsely": len(false),
+        "false_calls_per_million_windows": round(1e6 * len(false) / max(1, summary.windows), 1),
+        **measured,
+    }
+
+
+@dataclass(frozen=True)
+class _Data:
+    """A folder that `prepare` made: its card, the length of its windows, and the sequences that are held out."""
+
+    folder: Path
+    card: Mapping[str, Any]
+    window: int
+    dev: Path
+    test: Path | None
+    held_out: Windows
+
+    @staticmethod
+    def of(folder: Path) -> _Data:
+        """Raises DnabertError for a folder without a card or with windows of several lengths."""
+        card = _card(folder)
+        window = _window(card, folder)
+        dev, test = folder / "dev.csv.gz", folder / "test.csv.gz"
+        there = test if test.exists() else None
+        held_out = Windows.concatenate([_sequences(path) for path in (dev, there) if path is not None])
+        return _Data(folder, card, window, dev, there, held_out)
+
+    @property
+    def negative(self) -> str:
+        """The name of the negative class."""
+        return str(list(self.card["classes"])[self.card["negative"]])
+
+    def finetune_flags(self) -> dict[str, Any]:
+        """What `finetune` is told of the sets, but for the one that it trains on."""
+        return {"dev": self.dev, "test": self.test, "classes": tuple(self.card["classes"])}
 
 
 @dataclass(frozen=True)
@@ -142,56 +162,57 @@ class _Called:
         return _Called(Plan(plan.contig[rows], plan.start[rows], plan.end[rows], plan.reverse[rows]), self.score[rows])
 
 
-def _calls(
-    folder: Path,
-    genome: Genome,
-    where: Regions,
-    card: Mapping[str, Any],
-    window: int,
-    stride: int,
-    threshold: float,
-    device: str,
-    threads: int | None,
-    progress: Progress,
-) -> tuple[_Called, ScanSummary]:
-    """The windows of both strands that a model calls, in genome order, forward ones first."""
-    summary = ScanSummary()
-    plan = plan_scan(genome, window, stride, where, summary)
-    contigs: list[I32] = []
-    starts: list[I64] = []
-    reverse: list[Bool] = []
-    scores: list[F32] = []
-    for strand in "+-":
-        loaded: Model = load(str(folder), device=device, threads=threads, strand=strand)
-        negative = loaded.readout(list(card["classes"])[card["negative"]])
+@dataclass(frozen=True)
+class _Scanning:
+    """How models are scanned with: over which stretches of the genome, how densely, and on what."""
 
-        def keep(unit: ScanUnit, backward: bool = strand == "-") -> None:
-            called = np.flatnonzero(1 - unit.score >= threshold)
-            contigs.append(np.full(len(called), unit.stretch.contig, np.int32))
-            starts.append(unit.start[called])
-            reverse.append(np.full(len(called), backward))
-            scores.append(1 - unit.score[called])
+    genome: Genome
+    where: Regions
+    data: _Data
+    stride: int
+    threshold: float
+    device: str
+    threads: int | None
+    progress: Progress
 
-        scan_units(
-            loaded,
-            genome,
-            plan,
-            keep,
-            summary,
-            window=window,
-            stride=stride,
-            readout=negative,
-            max_n=0.0,
-            progress=progress("scanning", "bases", sum(s.end - s.start for s in plan)),
-        )
-    start = np.concatenate(starts)
-    return _Called(
-        Plan(np.concatenate(contigs), start, start + window, np.concatenate(reverse)), np.concatenate(scores)
-    ), summary
+    def calls(self, folder: Path) -> tuple[_Called, ScanSummary]:
+        """The windows of both strands that the model of a folder calls, in genome order, forward ones first."""
+        summary = ScanSummary()
+        window = self.data.window
+        plan = plan_scan(self.genome, window, self.stride, self.where, summary)
+        contigs: list[I32] = []
+        starts: list[I64] = []
+        reverse: list[Bool] = []
+        scores: list[F32] = []
+        for strand in "+-":
+            loaded: Model = load(str(folder), device=self.device, threads=self.threads, strand=strand)
+
+            def keep(unit: ScanUnit, backward: bool = strand == "-") -> None:
+                called = np.flatnonzero(1 - unit.score >= self.threshold)
+                contigs.append(np.full(len(called), unit.stretch.contig, np.int32))
+                starts.append(unit.start[called])
+                reverse.append(np.full(len(called), backward))
+                scores.append(1 - unit.score[called])
+
+            scan_units(
+                loaded,
+                self.genome,
+                plan,
+                keep,
+                summary,
+                window=window,
+                stride=self.stride,
+                readout=loaded.readout(self.data.negative),
+                max_n=0.0,
+                progress=self.progress("scanning", "bases", sum(s.end - s.start for s in plan)),
+            )
+        start = np.concatenate(starts)
+        found = Plan(np.concatenate(contigs), start, start + window, np.concatenate(reverse))
+        return _Called(found, np.concatenate(scores)), summary
 
 
 def _fresh(
-    genome: Genome, false: _Called, trained: Windows, held_out: Windows, card: Mapping[str, Any], most: int, number: int
+    genome: Genome, false: _Called, trained: Windows, data: _Data, most: int, number: int
 ) -> tuple[Examples, int]:
     """The likeliest of the false calls that start in each window's length of the genome, at most `most`, and how many
     were left out as leaks."""
@@ -203,13 +224,12 @@ def _fresh(
     chosen = false.take(best).plan
     windows = read_windows(genome, chosen)
     again = repeated(Windows.concatenate([trained, windows]))[0][len(trained) :]
-    leaks = same_on_either_strand(windows, held_out) | (
-        shared_kmers(windows, held_out) >= card["settings"]["leak_share"]
-    )
+    shared = shared_kmers(windows, data.held_out) >= data.card["settings"]["leak_share"]
+    leaks = same_on_either_strand(windows, data.held_out) | shared
     rows = np.flatnonzero(~again & ~leaks)[:most]
     names = [f"hard_{number}_{row + 1}" for row in range(len(rows))]
     plan = Plan(chosen.contig[rows], chosen.start[rows], chosen.end[rows], chosen.reverse[rows])
-    label = np.full(len(rows), card["negative"], np.int64)
+    label = np.full(len(rows), data.card["negative"], np.int64)
     return Examples(windows.take(rows), Sites(plan, label, names)), int(np.count_nonzero(leaks & ~again))
 
 
