@@ -23,14 +23,14 @@ from ..train.baselines import BASELINE_RATE, BaselineNetwork, OneHotLearner
 from ..train.baselines import baseline as made_baseline
 from ..train.criterion import collapse_warning, measure
 from ..train.finetune import Scale
-from ..train.loop import Event, evaluate
+from ..train.loop import Event, Trained, evaluate
 from ..train.loop import train as train_loop
 from ..train.presets import Recipe
 from ..train.recipes import check_positive
 from ..train.sets import LabelledSet
 from .common import check_seed
 from .labelled import Source
-from .progress import Progress, silent
+from .progress import Advance, Progress, silent
 from .reports import plain
 from .training import about_sets, drawn, model_folder, read_sets, recipe_of, teller
 
@@ -73,9 +73,7 @@ def train_baseline(
     folder that holds a model, FormatError for a set that cannot be used.
     """
     began = time.monotonic()
-    for name in NETWORK_ONLY:
-        if given.pop(name, None) not in (None, False, (), "auto"):
-            raise DnabertError(f"--{name.replace('_', '-')} is about DNABERT's network; leave it out with --baseline")
+    _check_flags(given)
     check_seed(seed)
     rate = BASELINE_RATE if learning_rate is None else learning_rate
     check_positive(learning_rate=rate)
@@ -92,36 +90,57 @@ def train_baseline(
     network = made_baseline(baseline, len(classes), seed, choose("auto", device).device)
     learner = OneHotLearner(network)
     advance = progress("training", "sequences", len(sets["train"]) * recipe.epochs)
-    with open(folder / "log.jsonl", "w", encoding="utf-8", buffering=1) as log:
-        scale = Scale.of(sets["train"])
-        train_set, dev_set = scale.of_set(sets["train"]), scale.of_set(sets["dev"])
-        outcome = train_loop(learner, train_set, dev_set, recipe, seed, teller(log, advance, report))
-    scale.back(network.last)
+    outcome = _fit(learner, sets, recipe, seed, folder / "log.jsonl", advance, report)
     metrics = {"dev": plain(evaluate(learner, sets["dev"]))}
     if "test" in sets:
         answers = learner.answers(sets["test"])
         metrics["test"] = plain(measure(answers, sets["test"]))
-        _write_predictions(
-            folder / "predictions.tsv", _names(paths["test"], genome), answers.astype(np.float64), classes
-        )
+        names = _names(paths["test"], genome)
+        _write_predictions(folder / "predictions.tsv", names, answers.astype(np.float64), classes)
+    facts = {"verb": "finetune", "preset": preset, "baseline": baseline, **_about_run(recipe, seed, network, outcome)}
+    facts |= {"max_train": max_train, "drawn_from": whole, "data": data}
+    facts |= {"seconds": round(time.monotonic() - began, 1), **metrics}
+    _write(folder, network, baseline, recipe, classes, sets["train"])
+    _write_json(folder / "metrics.json", facts)
+    return facts | {"output": str(output)}
+
+
+def _check_flags(given: dict[str, Any]) -> None:
+    """Take what is about DNABERT's network out of the flags; raises DnabertError where one of these was asked for."""
+    for name in NETWORK_ONLY:
+        if given.pop(name, None) not in (None, False, (), "auto"):
+            raise DnabertError(f"--{name.replace('_', '-')} is about DNABERT's network; leave it out with --baseline")
+
+
+def _fit(
+    learner: OneHotLearner,
+    sets: Mapping[str, LabelledSet],
+    recipe: Recipe,
+    seed: int,
+    log: Path,
+    advance: Advance,
+    report: Callable[[Event], None],
+) -> Trained:
+    """Train on values of mean 0 and standard deviation 1, a line of the log a step, and scale the network back."""
+    scale = Scale.of(sets["train"])
+    train, dev = (scale.of_set(sets[name]) for name in ("train", "dev"))
+    with open(log, "w", encoding="utf-8", buffering=1) as lines:
+        outcome = train_loop(learner, train, dev, recipe, seed, teller(lines, advance, report))
+    scale.back(learner.network.last)
+    return outcome
+
+
+def _about_run(recipe: Recipe, seed: int, network: BaselineNetwork, outcome: Trained) -> dict[str, Any]:
     settings = {name: value for name, value in asdict(recipe).items() if name not in ("network", "classes", "anchor")}
-    facts = {"verb": "finetune", "preset": preset, "baseline": baseline, **settings, "seed": seed}
-    facts |= {
+    return settings | {
+        "seed": seed,
         "device": next(network.parameters()).device.type,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "steps": outcome.steps,
         "best_step": outcome.best_step,
         "stopped_early": outcome.stopped_early,
         "warning": collapse_warning(outcome.dev),
-        "max_train": max_train,
-        "drawn_from": whole,
-        "data": data,
-        "seconds": round(time.monotonic() - began, 1),
-        **metrics,
     }
-    _write(folder, network, baseline, recipe, classes, sets["train"])
-    _write_json(folder / "metrics.json", facts)
-    return facts | {"output": str(output)}
 
 
 def _classes(sets: Mapping[str, LabelledSet], recipe: Recipe) -> tuple[str, ...]:
