@@ -7,7 +7,7 @@
 # glibc GLIBC (default 2.28, the tag of torch's own wheels) with clang and a static libc++ from the package `ziglang`, so
 # no container is needed. -c host takes the machine's own compiler: the wheel then has the tag that this reaches, which
 # auditwheel says. Where containers run, `cibuildwheel` does the same in the official images: pyproject.toml has its
-# settings. Needs zlib's headers; what else it takes comes from PyPI into FOLDER/.tools.
+# settings. Needs zlib's headers and binutils; what else it takes comes from PyPI into FOLDER/.tools.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD out=dist compiler=zig glibc=2.28
@@ -55,7 +55,7 @@ if [[ $compiler == zig ]]; then
     # leaves libz.so.1 to the system.
     mkdir "$work/zlib"
     cp /usr/include/zlib.h /usr/include/zconf.h "$work/zlib"
-    cp "$(echo '#include <zlib.h>' | ${CXX:-c++} -x c++ -E - >/dev/null && ${CXX:-c++} -print-file-name=libz.so)" "$work/zlib/libz.so"
+    cp "$(PATH=$PATH:/sbin:/usr/sbin ldconfig -p | awk '$1 == "libz.so.1" { print $NF; exit }')" "$work/zlib/libz.so"
     settings+=(--config-settings="cmake.define.CMAKE_CXX_COMPILER=$work/c++" --config-settings="cmake.define.ZLIB_INCLUDE_DIR=$work/zlib"
         --config-settings="cmake.define.ZLIB_LIBRARY=$work/zlib/libz.so")
 fi
