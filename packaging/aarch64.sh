@@ -4,9 +4,9 @@
 #   apt-get install g++-aarch64-linux-gnu qemu-user-static        # once
 #   packaging/aarch64.sh [FOLDER]
 #
-# zlib, Python and NumPy of the target are unpacked into FOLDER (default: build/aarch64); nothing is installed. This is a
-# check that the code is right on another architecture. Wheels for aarch64 are built on such a machine: by wheels.sh, or by
-# cibuildwheel.
+# zlib, Python and NumPy of the target are unpacked into FOLDER (default: build/aarch64); nothing is installed. This is
+# a check that the code is right on another architecture. Wheels for aarch64 are built on such a machine: by wheels.sh,
+# or by cibuildwheel.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 folder=${1:-build/aarch64}
@@ -24,8 +24,9 @@ if [[ ! -e $sysroot/complete ]]; then
     apt=(apt-get -qq -o Dir::State="$folder/apt" -o Dir::State::status="$folder/apt/status" -o Dir::Cache="$folder/apt"
         -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Sandbox::User="$(id -un)")
     "${apt[@]}" update
-    (cd "$folder/apt/deb" && rm -f ./*.deb && "${apt[@]}" download libc6 libgcc-s1 libstdc++6 zlib1g zlib1g-dev libexpat1 libffi8 \
-        libssl3 libbz2-1.0 liblzma5 libuuid1 libpython$python-{dev,stdlib,minimal} python$python-minimal)
+    rm -f "$folder"/apt/deb/*.deb
+    (cd "$folder/apt/deb" && "${apt[@]}" download libc6 libgcc-s1 libstdc++6 zlib1g zlib1g-dev libexpat1 libffi8 libssl3 \
+        libbz2-1.0 liblzma5 libuuid1 libpython$python-{dev,stdlib,minimal} python$python-minimal)
     for package in "$folder"/apt/deb/*.deb; do dpkg-deb -x "$package" "$sysroot"; done
     python3 -m pip -q install --target "$sysroot/packages" --only-binary :all: --python-version "$python" \
         --platform manylinux_2_28_aarch64 --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64 \
@@ -61,6 +62,7 @@ mkdir -p "$folder/package/dnabert_fast/kernels"
 cp kernels/*.py "$folder/package/dnabert_fast/kernels/"
 cp "$folder"/build/_core.*aarch64*.so "$folder/package/dnabert_fast/"
 cp "$folder"/build/_rowwise.*aarch64*.so "$folder/package/dnabert_fast/kernels/"
-QEMU_LD_PREFIX=$sysroot PYTHONHOME=$sysroot/usr PYTHONPATH=$folder/package:$sysroot/packages:tests PYTHONDONTWRITEBYTECODE=1 \
-    "${qemu[@]}" "$sysroot/usr/bin/python$python" -m pytest -q -p no:cacheprovider --noconftest --timeout 0 --hypothesis-profile ci \
-    tests/seq/test_kmer.py tests/seq/test_rows.py tests/seq/test_masking.py tests/seq/test_distinct.py tests/seq/test_track.py
+export QEMU_LD_PREFIX=$sysroot PYTHONHOME=$sysroot/usr PYTHONPATH=$folder/package:$sysroot/packages:tests
+export PYTHONDONTWRITEBYTECODE=1
+"${qemu[@]}" "$sysroot/usr/bin/python$python" -m pytest -q -p no:cacheprovider --noconftest --timeout 0 \
+    --hypothesis-profile ci tests/seq/test_{kmer,rows,masking,distinct,track}.py

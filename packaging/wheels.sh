@@ -3,9 +3,9 @@
 #
 #   packaging/wheels.sh [-o FOLDER] [-c zig|host] [-g GLIBC] [PYTHON...]
 #
-# PYTHON are interpreters (default: python3); a wheel is built for each. -c zig (default) compiles against the symbols of
-# glibc GLIBC (default 2.28, the tag of torch's own wheels) with clang and a static libc++ from the package `ziglang`, so
-# no container is needed. -c host takes the machine's own compiler: the wheel then has the tag that this reaches, which
+# PYTHON are interpreters (default: python3); a wheel is built for each. -c zig (default) compiles against the symbols
+# of glibc GLIBC (default 2.28, the tag of torch's own wheels) with clang and a static libc++ from the package `ziglang`,
+# so no container is needed. -c host takes the machine's own compiler: the wheel then has the tag that this reaches, which
 # auditwheel says. Where containers run, `cibuildwheel` does the same in the official images: pyproject.toml has its
 # settings. Needs zlib's headers and binutils; what else it takes comes from PyPI into FOLDER/.tools.
 set -euo pipefail
@@ -55,8 +55,10 @@ if [[ $compiler == zig ]]; then
     # leaves libz.so.1 to the system.
     mkdir "$work/zlib"
     cp /usr/include/zlib.h /usr/include/zconf.h "$work/zlib"
-    cp "$(PATH=$PATH:/sbin:/usr/sbin ldconfig -p | awk '$1 == "libz.so.1" { print $NF; exit }')" "$work/zlib/libz.so"
-    settings+=(--config-settings="cmake.define.CMAKE_CXX_COMPILER=$work/c++" --config-settings="cmake.define.ZLIB_INCLUDE_DIR=$work/zlib"
+    zlib=$(PATH=$PATH:/sbin:/usr/sbin ldconfig -p | awk '$1 == "libz.so.1" && $2 ~ /64/ { print $NF; exit }')
+    cp "$zlib" "$work/zlib/libz.so"
+    settings+=(--config-settings="cmake.define.CMAKE_CXX_COMPILER=$work/c++"
+        --config-settings="cmake.define.ZLIB_INCLUDE_DIR=$work/zlib"
         --config-settings="cmake.define.ZLIB_LIBRARY=$work/zlib/libz.so")
 fi
 
@@ -64,7 +66,8 @@ for python in "$@"; do
     tag=$("$python" -c 'import sys; print("cp%d%d" % sys.version_info[:2])')
     step "wheel for $tag, from the sdist"
     "$python" -m venv "$work/$tag"
-    "$work/$tag/bin/pip" -q wheel --no-deps -w "$work/raw" --config-settings="build-dir=$work/build-$tag" "${settings[@]}" "$sdist"
+    "$work/$tag/bin/pip" -q wheel --no-deps -w "$work/raw" --config-settings="build-dir=$work/build-$tag" \
+        "${settings[@]}" "$sdist"
     python packaging/instructions.py "$work/build-$tag/libdnabert_core.a"
     rm -f "$out"/dnabert_fast-*-"$tag"-*.whl
     auditwheel show "$work"/raw/dnabert_fast-*-"$tag"-*.whl
