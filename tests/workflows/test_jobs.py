@@ -387,6 +387,7 @@ def test_what_a_killed_writer_left_is_cleared(run: Callable[..., Facts], tmp_pat
         work / f".job.json.{here}.{gone}-0.partial",
         work / "shards" / "000" / f".000000.output.tsv.{here}.{gone}-3.partial",
         tmp_path / f".predict.tsv.{here}.{gone}-1.partial",
+        tmp_path / f".predict.tsv.tbi.{here}.{gone}-1.partial",
     ]
     kept = [
         work / "shards" / "000" / f".000000.output.tsv.{here}.{os.getpid()}-3.partial",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -126,14 +126,14 @@ class _BgzfFile:
 def _copy(part: Path, into: int) -> None:
     """Add a file's bytes to another, in the kernel where that can do it."""
     with open(part, "rb", buffering=0) as file:
-        try:
+        # Not on every system, nor between all files, nor always all of it; both files know how far they are.
+        with suppress(AttributeError, OSError):
             while os.copy_file_range(file.fileno(), into, _COPIED_BYTES):
                 pass
-        except (AttributeError, OSError):  # not on this system, not between these files; both know how far they are
-            while data := file.read(_COPIED_BYTES):
-                rest = memoryview(data)
-                while rest:
-                    rest = rest[os.write(into, rest) :]
+        while data := file.read(_COPIED_BYTES):
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(into, rest) :]
 
 
 def open_bytes(

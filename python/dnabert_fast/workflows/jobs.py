@@ -28,7 +28,7 @@ from .progress import Progress
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Results", "Task", "Work", "asked_work", "joined", "precision_of", "stored_input", "try_places"]
+__all__ = ["Results", "Task", "Work", "asked_work", "begun", "joined", "precision_of", "stored_input", "try_places"]
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
@@ -48,8 +48,7 @@ class Task(Generic[Result]):
     """A verb's work as a job: what its results depend on, and where they go.
 
     `options` change results; `settings` are what facts are told of. Both are JSON. `run_notes`: what users should know
-    of how the models have run. `units`: how many there are, or sections of them, of which `Work.shard_size` make a
-    shard; None where no job is asked for.
+    of how the models have run. `units` counts them, or sections of them, of which `Work.shard_size` make a shard.
     """
 
     verb: str
@@ -59,7 +58,7 @@ class Task(Generic[Result]):
     outputs: Sequence[Output[Result]]
     counts_of: Callable[[Result], Mapping[str, Any]]
     run_notes: Callable[[], Sequence[str]]
-    units: int | None = None
+    units: Callable[[], int]
 
 
 def asked_work(
@@ -152,12 +151,15 @@ class Results(Generic[Result]):
     of the job are wanted, leaving the block well joins them to the outputs. `counts` and `notes` are complete then.
     """
 
-    def __init__(self, task: Task[Result], work: Work | None, model: Model) -> None:
+    def __init__(
+        self, task: Task[Result], work: Work | None, model: Model, job: Job | None, shards: range | None = None
+    ) -> None:
+        """`job` is that of `begun`; without `shards`, those that the work asks for are wanted."""
         self.counts: dict[str, Any] = {}
         self.notes: list[str] = []
         self.settings = dict(task.settings)
         self.wanted: Sequence[int] | None = None
-        self.job: Job | None = None
+        self.job = job
         self._task = task
         self._stack = ExitStack()
         self._model = model
@@ -165,18 +167,14 @@ class Results(Generic[Result]):
         self._left: deque[int] = deque()
         self._whole = work is None or work.shard is None
         self.shard_size = 1 if work is None else work.shard_size
-        if work is None:
+        if work is None or job is None:
             with ExitStack() as stack:
                 self._sinks = [stack.enter_context(open_sink(of.sink, of.path)) for of in task.outputs]
                 self._stack = stack.pop_all()
             return
-        assert task.units is not None
-        self.job = _opened(task, work, -(-task.units // work.shard_size))
-        self.settings = self.job.about["settings"]
-        for output in task.outputs:
-            try_sink(output, output.path if self._whole else self.job.folder / f"try{suffix_of(output.path)}")
-        self._share = shard_range(work.shard, self.job.count)
-        self._receipts, damaged = self.job.survey(self._share)
+        self.settings = job.about["settings"]
+        self._share = shard_range(work.shard, job.count) if shards is None else shards
+        self._receipts, damaged = job.survey(self._share)
         self.notes += [f"{work.folder}: {what}; it was computed anew" for what in damaged.values()]
         self.wanted = [shard for shard in self._share if shard not in self._receipts]
         self._left.extend(self.wanted)
@@ -197,13 +195,23 @@ class Results(Generic[Result]):
             return what
         return f"{what}, {len(self._share) - len(self.wanted):,} of {len(self._share):,} shards are there"
 
-    def of_shards(self, units: Iterable[Unit]) -> Iterator[tuple[int, Unit]]:
-        """Those units, of all in order, whose shards are wanted, each with its shard."""
-        wanted = None if self.wanted is None else set(self.wanted)
-        for number, unit in enumerate(units):
-            shard = number // self.shard_size
-            if wanted is None or shard in wanted:
+    @property
+    def first(self) -> int:
+        """The number of the first unit of a shard that is wanted."""
+        return self.wanted[0] * self.shard_size if self.wanted else 0
+
+    def of_shards(self, units: Iterable[tuple[int, Unit]]) -> Iterator[tuple[int, Unit]]:
+        """Those units, of numbered ones in order, whose shards are wanted, each with its shard; none behind is read."""
+        if self.wanted is None:
+            yield from units
+            return
+        wanted = set(self.wanted)
+        end = (max(wanted) + 1) * self.shard_size if wanted else 0
+        for number, unit in units if wanted else ():
+            if (shard := number // self.shard_size) in wanted:
                 yield shard, unit
+            if number + 1 >= end:
+                return
 
     def follow(self, units: Iterable[tuple[int, Unit]]) -> Iterator[Unit]:
         """The units, once it is noted which shard each belongs to and which is a shard's last."""
@@ -316,7 +324,8 @@ def joined(job: Job, receipts: Sequence[Receipt], paths: Mapping[str, str | Path
     sinks = []
     for name, path in paths.items():
         if str(path) != "-":
-            clear_leftovers(Path(path).parent, Path(path).name)
+            for suffix in ("", ".tbi", ".csi"):
+                clear_leftovers(Path(path).parent, Path(path).name + suffix)
         parts = ((job.part(receipt, name), receipt.parts[name].state) for receipt in receipts)
         sinks.append(join(job.about["outputs"][name]["sink"], path, parts))
     counts, notes = _told(receipts)
@@ -341,6 +350,16 @@ def _told(receipts: Sequence[Receipt]) -> tuple[dict[str, Any], list[str]]:
 def _notes_of(sinks: Iterable[Any]) -> list[str]:
     unsorted = any(getattr(sink, "unsorted", False) for sink in sinks)
     return ["the input is not sorted by position, so the output has no index"] if unsorted else []
+
+
+def begun(task: Task[Any], work: Work | None) -> Job | None:
+    """The job of the work folder, begun or gone on with, when its outputs can be made; None without a folder."""
+    if work is None:
+        return None
+    job = _opened(task, work, -(-task.units() // work.shard_size))
+    for output in task.outputs:
+        try_sink(output, job.folder / f"try{suffix_of(output.path)}" if work.shard else output.path)
+    return job
 
 
 def _opened(task: Task[Any], work: Work, shards: int) -> Job:
