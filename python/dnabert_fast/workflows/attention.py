@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from ..analysis.attention import AttendedUnit, AttentionSummary, attend_genome, attend_sequences, full_map
+from ..analysis.attention import AttendedUnit, attend_genome, attend_sequences, full_map
 from ..analysis.scan import ScanSummary, plan_scan
 from ..engine.model import UNIT_SEQUENCES, Model
 from ..errors import DnabertError, FormatError
@@ -74,71 +74,156 @@ def attention(
     check_outputs([source, regions], {"--output": output, "--high": high, "--summary": summary})
     if quantile is not None and high is None:
         raise DnabertError(f"--quantile {quantile:g} is that of high regions; give --high FILE.bed too")
+    if map_only and high is not None:
+        raise DnabertError("--full-map writes the map of one window alone; leave --high out")
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
     loaded.need_pairs(False)
     of_genome = regions is not None or window is not None or stride is not None or ends_with(output, TRACKS)
+    in_order = ends_with(output, TRACKS)
+    marks = None
     with ExitStack() as stack:
         genome = stack.enter_context(Genome.open(source)) if of_genome else None
-        in_order = ends_with(output, TRACKS)
-        asked = None if genome is None else _asked(genome, loaded, regions, window, stride, in_order=in_order)
+        looked_at: _LookedAt = _Sequences(source, loaded, say)
+        if genome is not None:
+            looked_at = _windows_of(genome, loaded, regions, window, stride, max_n, in_order=in_order)
         if map_only:
-            if high is not None:
-                raise DnabertError("--full-map writes the map of one window alone; leave --high out")
-            return _map(source, asked, genome, loaded, output, summary, began)
-        write = open_output(stack, output, genome)
-        marks = None
-        if high is not None:
-            ordered = in_order or (asked is not None and asked.tiled)
-            marks = HighWriter(stack, high, genome, quantile, ordered=ordered)
-        loaded, choice = resolve_precision(loaded, model, precision, device=device, expected=inf, progress=progress)
-
-        def put(rows: Rows) -> None:
-            write(rows)
-            if marks is not None:
-                marks.write(rows)
-
-        if asked is None or genome is None:
-            long = _LongSequences(loaded, say)
-            counts = _attend_sequences(source, loaded, put, raw, long, progress)
-            notes = long.notes
+            facts = _write_map(looked_at, loaded, output)
         else:
-            counts = asdict(_attend_genome(genome, asked, loaded, put, raw, max_n, progress))
-            notes = list(genome.notes)
-    facts = {
-        "verb": "attention",
-        "model": choice.network,
-        "strand": strand,
-        "raw": raw,
-        **choice.facts(),
-        **counts,
-        **({} if marks is None else {"high_regions": marks.count}),
-        "notes": [*notes, *_about(loaded), *choice.notes, *loaded.notes],
-        **loaded.facts(),
-        "seconds": round(time.monotonic() - began, 3),
-        "output": str(output),
-    }
+            write = open_output(stack, output, genome)
+            ordered = in_order or looked_at.tiled
+            marks = None if high is None else HighWriter(stack, high, genome, quantile, ordered=ordered)
+            loaded, choice = resolve_precision(loaded, model, precision, device=device, expected=inf, progress=progress)
+            counts = looked_at.attend(loaded, write if marks is None else _both(write, marks.write), raw, progress)
+            facts = {"verb": "attention", "model": choice.network, "strand": strand, "raw": raw, **choice.facts()}
+            notes = [*looked_at.notes, *_about(loaded), *choice.notes, *loaded.notes]
+            facts |= counts | {"notes": notes} | loaded.facts()
+    if marks is not None:
+        facts["high_regions"] = marks.count  # known when its file is whole
+    facts |= {"seconds": round(time.monotonic() - began, 3), "output": str(output)}
     write_summary(summary, facts)
     return facts
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """The windows of a genome that are asked for: how many, their units, and whether they lie on a grid."""
+def _both(one: Write, other: Write) -> Write:
+    def write(rows: Rows) -> None:
+        one(rows)
+        other(rows)
 
-    windows: int
+    return write
+
+
+class _LookedAt(Protocol):
+    """What the model attends to: sequences, or windows of a genome; `tiled` says whether these lie on a grid."""
+
+    @property
+    def tiled(self) -> bool: ...
+
+    @property
+    def notes(self) -> list[str]: ...
+
+    def attend(self, model: Model, put: Write, raw: bool, progress: Progress) -> dict[str, int]:
+        """Hand all scores to `put`, in order; the counts of the run."""
+
+    def only(self) -> bytes:
+        """The bases of the window, where there is one alone; DnabertError otherwise."""
+
+
+class _Sequences:
+    """The sequences of a file; of the first that is longer than a window of the model it is said, as of a contig."""
+
+    tiled = False
+
+    def __init__(self, path: str | Path, model: Model, say: Callable[[str], None]) -> None:
+        self.notes: list[str] = []
+        self._path = path
+        self._most = model.block.window if model.block else PIECE + model.k - 1
+        self._say = say
+        self._longer = 0
+
+    def attend(self, model: Model, put: Write, raw: bool, progress: Progress) -> dict[str, int]:
+        """As `_LookedAt` says."""
+        done = bases = 0
+        advance = progress("attending", "sequences", None)
+
+        def write(unit: SequenceUnit, scores: F32) -> None:
+            nonlocal done, bases
+            done += len(unit.windows)
+            bases += len(scores)
+            put(Rows(unit.windows, scores, packed(unit.names), None, _letter(model)))
+
+        short = attend_sequences(model, self._units(), write, raw, advance)
+        return {"sequences": done, "bases": bases, "shorter_than_k": short, "longer_than_window": self._longer}
+
+    def only(self) -> bytes:
+        """As `_LookedAt` says."""
+        windows = next(self._units()).windows
+        _check_alone(len(windows))
+        return windows[0]
+
+    def _units(self) -> Iterator[SequenceUnit]:
+        for unit in sequence_units(self._path):
+            if unit.second is not None:
+                raise FormatError(f"{self._path}: pairs, but attention is of single sequences; give one sequence a row")
+            self._look(unit)
+            yield unit
+
+    def _look(self, unit: SequenceUnit) -> None:
+        rows = np.flatnonzero(unit.windows.lengths > self._most)
+        if len(rows) and not self._longer:
+            name, length = unit.names[rows[0]], unit.windows.lengths[rows[0]]
+            self.notes.append(
+                f"sequence {name} has {length:,} bases, more than the {self._most:,} of the model's window, and is "
+                "taken for one sequence; cut a genome into windows with --regions BED or --window BASES"
+            )
+            self._say(self.notes[0])
+        self._longer += len(rows)
+
+
+@dataclass(frozen=True)
+class _GenomeWindows:
+    """`count` windows of a genome, in units; such with more than `max_n` of their bases unknown are left out."""
+
+    genome: Genome
+    count: int
     units: Iterable[Plan]
     tiled: bool
+    max_n: float
+
+    @property
+    def notes(self) -> list[str]:
+        """What there is to say of the genome."""
+        return list(self.genome.notes)
+
+    def attend(self, model: Model, put: Write, raw: bool, progress: Progress) -> dict[str, int]:
+        """As `_LookedAt` says."""
+        names = packed(list(self.genome.names))
+
+        def write(unit: AttendedUnit) -> None:
+            contigs = Windows(*names).take(unit.plan.contig)
+            put(Rows(unit.windows, unit.scores, (contigs.bases, contigs.offsets), unit.plan, _letter(model)))
+
+        advance = progress("attending", "windows", self.count)
+        summary = attend_genome(model, self.genome, self.units, write, raw=raw, max_n=self.max_n, progress=advance)
+        return asdict(summary)
+
+    def only(self) -> bytes:
+        """As `_LookedAt` says."""
+        _check_alone(self.count)
+        plan = next(iter(self.units))
+        windows = self.genome.fetch(plan.contig, plan.start, plan.end)
+        return (reverse_complement(windows) if plan.reverse[0] else windows)[0]
 
 
-def _asked(
+def _windows_of(
     genome: Genome,
     model: Model,
     regions: str | Path | None,
     window: int | None,
     stride: int | None,
+    max_n: float,
     *,
     in_order: bool,
-) -> _Asked:
+) -> _GenomeWindows:
     """The windows, on a grid by contig and start, else as the file of regions has them, or `in_order` of the genome."""
     tiled = regions is None or window is not None or stride is not None
     k = 0 if tiled else model.k
@@ -149,12 +234,13 @@ def _asked(
         step = stride or STRIDE
         grid = [] if none else plan_scan(genome, window, step, bounds, ScanSummary())
         count = sum(len(tile(stretch, window, step, halo=False)) for stretch in grid)
-        return _Asked(count, tile_units(grid, window, step), tiled)
+        return _GenomeWindows(genome, count, tile_units(grid, window, step), tiled, max_n)
     assert bounds is not None
     plan = Plan(bounds.contig, bounds.start, bounds.end, bounds.reverse)
     if in_order:
         plan = plan.take(np.lexsort((plan.end, plan.start, plan.contig)))
-    return _Asked(len(plan), plan_units(plan), tiled)
+    # Regions that somebody names are wanted whatever their bases.
+    return _GenomeWindows(genome, len(plan), plan_units(plan), tiled, 1.0)
 
 
 def tile_units(grid: Iterable[Stretch], window: int, stride: int) -> Iterator[Plan]:
@@ -177,95 +263,14 @@ def plan_units(plan: Plan) -> Iterator[Plan]:
             yield plan[first : min(first + UNIT_SEQUENCES, part.stop)]
 
 
-def _attend_genome(
-    genome: Genome, asked: _Asked, model: Model, put: Write, raw: bool, max_n: float, progress: Progress
-) -> AttentionSummary:
-    names = packed(list(genome.names))
-
-    def write(unit: AttendedUnit) -> None:
-        contigs = Windows(*names).take(unit.plan.contig)
-        put(Rows(unit.windows, unit.scores, (contigs.bases, contigs.offsets), unit.plan, _letter(model)))
-
-    advance = progress("attending", "windows", asked.windows)
-    # Regions that somebody names are wanted whatever their bases.
-    most = max_n if asked.tiled else 1.0
-    return attend_genome(model, genome, asked.units, write, raw=raw, max_n=most, progress=advance)
-
-
-class _LongSequences:
-    """Counts the sequences that are longer than a window of the model, and says so of the first: it may be a contig."""
-
-    def __init__(self, model: Model, say: Callable[[str], None]) -> None:
-        self.count = 0
-        self.notes: list[str] = []
-        self._most = model.block.window if model.block else PIECE + model.k - 1
-        self._say = say
-
-    def look(self, unit: SequenceUnit) -> None:
-        """Count those of a unit."""
-        rows = np.flatnonzero(unit.windows.lengths > self._most)
-        if len(rows) and not self.count:
-            name, length = unit.names[rows[0]], unit.windows.lengths[rows[0]]
-            self.notes.append(
-                f"sequence {name} has {length:,} bases, more than the {self._most:,} of the model's window, and is "
-                "taken for one sequence; cut a genome into windows with --regions BED or --window BASES"
-            )
-            self._say(self.notes[0])
-        self.count += len(rows)
-
-
-def _attend_sequences(
-    source: str | Path, model: Model, put: Write, raw: bool, long: _LongSequences, progress: Progress
-) -> dict[str, int]:
-    done = bases = 0
-    advance = progress("attending", "sequences", None)
-
-    def write(unit: SequenceUnit, scores: F32) -> None:
-        nonlocal done, bases
-        done += len(unit.windows)
-        bases += len(scores)
-        put(Rows(unit.windows, scores, packed(unit.names), None, _letter(model)))
-
-    short = attend_sequences(model, _single(source, long), write, raw, advance)
-    return {"sequences": done, "bases": bases, "shorter_than_k": short, "longer_than_window": long.count}
-
-
-def _single(path: str | Path, long: _LongSequences | None = None) -> Iterator[SequenceUnit]:
-    for unit in sequence_units(path):
-        if unit.second is not None:
-            raise FormatError(f"{path}: pairs, but attention is of single sequences; give one sequence a row")
-        if long is not None:
-            long.look(unit)
-        yield unit
-
-
-def _map(
-    source: str | Path,
-    asked: _Asked | None,
-    genome: Genome | None,
-    model: Model,
-    output: str | Path,
-    summary: str | Path | None,
-    began: float,
-) -> dict[str, Any]:
-    """Write the map of the only window."""
+def _write_map(looked_at: _LookedAt, model: Model, output: str | Path) -> dict[str, Any]:
+    """Write the map of the only window; the facts of it."""
     if not ends_with(output, [".npy"]):
         raise FormatError(f"{output}: a map is written as .npy, f32[heads, L, L]")
-    if asked is None or genome is None:
-        windows = next(_single(source)).windows
-        count = len(windows)
-    else:
-        count = asked.windows
-        plan = next(iter(asked.units), None)
-        windows = Windows.concatenate([]) if plan is None else genome.fetch(plan.contig, plan.start, plan.end)
-        if plan is not None and plan.reverse[0]:
-            windows = reverse_complement(windows[:1])
-    if count != 1:
-        raise DnabertError(f"--full-map is of one window; here are {'several' if count else 'none'}")
-    found = full_map(model, windows[0])
+    found = full_map(model, looked_at.only())
     with writing(output) as partial, open(partial, "wb") as file:
         np.save(file, found)
-    facts = {
+    return {
         "verb": "attention",
         "model": model.hash(),
         "strand": model.strand,
@@ -273,11 +278,12 @@ def _map(
         "heads": found.shape[0],
         "tokens": found.shape[1],
         "notes": _about(model),
-        "seconds": round(time.monotonic() - began, 3),
-        "output": str(output),
     }
-    write_summary(summary, facts)
-    return facts
+
+
+def _check_alone(count: int) -> None:
+    if count != 1:
+        raise DnabertError(f"--full-map is of one window; here are {'several' if count else 'none'}")
 
 
 def _letter(model: Model) -> str:
