@@ -13,6 +13,8 @@ import torch
 
 from ..analysis.changes import SCORES, change_meanings
 from ..analysis.panel import Member, PanelScorer
+from ..analysis.variants import Scorer
+from ..analysis.zeroshot import LikelihoodScorer
 from ..engine.given import check_lengths
 from ..engine.many import Encoders, Recipe, Together, joined, together
 from ..engine.model import Model, Run, run_together
@@ -21,6 +23,7 @@ from ..errors import DnabertError, FormatError
 from ..io.rows import open_lines
 from ..nn.many import encoder_hash
 from ..seq.aliases import AliasTable
+from ..seq.batch import PIECE
 from ..seq.genome import Genome
 from ..seq.variants import Regions
 from .common import read_regions, window_length
@@ -167,6 +170,9 @@ def load_models(
     advance = progress("loading", "models", len(asked)) if len(asked) > 1 else None
     for one in asked:
         model = load_first(one.folder, precision, device=device, threads=threads, strand=strand)
+        if model.network.config.head == "mlm":
+            found.append(LoadedModel(one, model, _zero_shot(one, len(asked), keys)))
+            continue
         try:
             readout = model.readout(one.class_name)
         except DnabertError as error:
@@ -188,11 +194,28 @@ def load_models(
     return found
 
 
+def _zero_shot(asked: AskedModel, models: int, keys: Sequence[str]) -> Readout:
+    """What is read of a masked language model: one likelihood, not of any class.
+
+    Raises DnabertError where more is asked of it.
+    """
+    what = "--class" if asked.class_name else "--fields" if tuple(keys) != SCORES else None
+    if models > 1:
+        raise DnabertError(f"{asked} is pre-trained and has no task; score it in a run of its own (DNABERT_LLR)")
+    if what is not None:
+        raise DnabertError(f"{what}: {asked} is pre-trained and has no task, so it has DNABERT_LLR alone")
+    return Readout(0, True, "LLR")
+
+
 def shared_window(loaded: Sequence[LoadedModel], given: int | None) -> int:
     """The window of all models: as given, or the one they were trained on.
 
-    Raises DnabertError, naming two models, where they were trained on several; and as `window_length` does.
+    That of a masked language model is as long as it reads at once. Raises DnabertError, naming two models, where they
+    were trained on several; and as `window_length` does.
     """
+    config = loaded[0].model.network.config
+    if given is None and config.head == "mlm":
+        return min(PIECE, config.encoder.max_positions - 2) + config.k - 1
     trained: dict[int, AskedModel] = {}
     for one in loaded:
         if one.model.block is not None:
@@ -222,8 +245,8 @@ def shared_regions(path: str | Path, loaded: Sequence[LoadedModel], genome: Geno
 class Panel:
     """The models of a run in their precisions, as one scorer.
 
-    `readouts` and `choices` are those of each of `asked`; `told`: what to say of windows that are not those a model was
-    trained on, by model. `ks`: the lengths of their k-mers.
+    `keys` are the scores that were asked for. `readouts` and `choices` are those of each of `asked`; `told`: what to
+    say of windows that are not those a model was trained on, by model. `ks`: the lengths of their k-mers.
     """
 
     asked: Sequence[AskedModel]
@@ -232,7 +255,9 @@ class Panel:
     ks: Sequence[int]
     told: Sequence[Sequence[str]]
     groups: Sequence[Together]
-    scorer: PanelScorer
+    scorer: Scorer
+    keys: Sequence[str]
+    ensemble: bool
 
     @property
     def model(self) -> Model:
@@ -249,11 +274,11 @@ class Panel:
 
         Of several models their own follow with the name behind: model_NAME and so on.
         """
-        chosen = {"fields": ",".join(self.scorer.keys) if tuple(self.scorer.keys) != SCORES else None}
+        chosen = {"fields": ",".join(self.keys) if tuple(self.keys) != SCORES else None}
         if len(self.asked) == 1:
             return shared | ({} if chosen["fields"] is None else chosen)
         found = {name: value for name, value in shared.items() if name not in self._own(0)}
-        found |= {"ensemble": "mean" if self.scorer.ensemble else None} | chosen
+        found |= {"ensemble": "mean" if self.ensemble else None} | chosen
         for number, one in enumerate(self.asked):
             found |= {f"{name}_{one.name}": value for name, value in self._own(number).items()}
         return found
@@ -331,8 +356,10 @@ def resolve_models(
     if len(asked) > 1:
         recipes = [Recipe(tuple(folders[key]), *key[1:]) for key in groups]
         asked_as_one = joined(asked_as_one, recipes, torch.get_num_threads())
-    scorer = PanelScorer(asked_as_one, members, ensemble is not None, keys)
-    return Panel(asked, readouts, choices, ks, told, asked_as_one, scorer)
+    scorer: Scorer = PanelScorer(asked_as_one, members, ensemble is not None, keys)
+    if asked_as_one[0].model.network.config.head == "mlm":
+        scorer = LikelihoodScorer(asked_as_one[0].model)
+    return Panel(asked, readouts, choices, ks, told, asked_as_one, scorer, keys, ensemble is not None)
 
 
 def window_notes(model: Model, window: int | None) -> list[str]:
