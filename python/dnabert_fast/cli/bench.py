@@ -120,12 +120,18 @@ def _show_machine(facts: Mapping[str, Any]) -> None:
         print(f"reference: {reference['device']}, {reference['date']}; others used {reference['others']:.0%}")
     rows = [("", "network", "precision", "a second", "", "reference", "here / reference")]
     for row, ratio in zip(facts["rows"], facts["ratios"], strict=True):
-        known = ("-", "-") if ratio is None else (f"{row['rate'] / ratio:,.0f}", f"{ratio:.2f} x")
+        known = ("-", "-") if ratio is None else (_rate(row["rate"] / ratio), f"{ratio:.2f} x")
         about = row["what"], row["network"] or "", row["precision"] or ""
-        rows.append((*about, f"{row['rate']:,.0f}", row["unit"], *known))
+        rows.append((*about, _rate(row["rate"]), row["unit"], *known))
     _print_table(rows, left=(0, 1, 2, 4))
     for name, why in facts["unavailable"].items():
         print(f"{name}: not here: {why}")
+    for text in facts["notes"]:
+        note(text)
+
+
+def _rate(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def _print_table(rows: Sequence[Sequence[str]], left: Sequence[int]) -> None:

@@ -51,6 +51,7 @@ _NETWORKS = ("demo", "dnabert-6")
 _STRIDE = 100
 _LENGTHS = (98, 512)  # tokens of 101 bases in 6-mers, and of the longest piece
 _SECONDS, _QUICK = 3.0, 1.0
+_DISTURBED = 0.1
 _ON_GPU = 8  # batches that a GPU is given at a time
 _FIRST = 1_000_000  # where the embedded contig is known throughout
 
@@ -109,6 +110,7 @@ def bench(
             found = list(step())
             rows += found
             advance(len(found), number / len(steps))
+    busy = round(others.share(), 3)
     reference = json.loads(REFERENCE.read_text(encoding="utf-8")) if REFERENCE.exists() else None
     facts = {
         "verb": "bench",
@@ -118,11 +120,12 @@ def bench(
         "machine": machine,
         "gpus_after": [gpu.facts() for gpu in gpus()],
         "load_average": round(load_average, 2),
-        "others": round(others.share(), 3),
+        "others": busy,
         "quick": quick,
         "rows": [asdict(row) for row in rows],
         "reference": None if reference is None else {n: reference[n] for n in ("date", "device", "others")},
         "ratios": compared(rows, reference),
+        "notes": _notes(busy, None if reference is None else reference["others"]),
         "unavailable": {name: why for name, why in available(device).items() if why is not None},
         "seconds": round(time.monotonic() - began, 1),
     }
@@ -134,6 +137,16 @@ def compared(rows: Sequence[Rate], reference: Mapping[str, Any] | None) -> list[
     """How many times the reference's rate each row has; None where the reference has no such row."""
     known = {} if reference is None else {Rate(**row).key: float(row["rate"]) for row in reference["rows"]}
     return [round(row.rate / known[row.key], 3) if row.key in known else None for row in rows]
+
+
+def _notes(here: float, there: float | None) -> list[str]:
+    """Where other processes used so much of the processors that rates are not those of the machine."""
+    shares = {"this machine's": here, "the reference's": there or 0.0}
+    return [
+        f"other processes used {share:.0%} of {whose} processors, so ratios say little"
+        for whose, share in shares.items()
+        if share > _DISTURBED
+    ]
 
 
 def _precisions(device: str, precision: str) -> list[str]:
