@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -49,6 +50,9 @@ _SMALLEST_GEMM = 16
 
 Later: TypeAlias = "Callable[[], F32]"
 """An answer that has been asked for; the call waits for it."""
+
+_Then: TypeAlias = "Callable[[Runner, Prepared, torch.Tensor, I64], Later]"
+"""What asks for an answer out of a job's table and the row in it of each distinct piece."""
 
 
 def _silent(share: float) -> None:
@@ -141,7 +145,6 @@ def pooled(
     return begin_pooled(network, prepared, pooling, max_tokens, tick, runner)()
 
 
-@torch.inference_mode()
 def begin_logits(
     network: Network,
     prepared: Prepared,
@@ -150,12 +153,9 @@ def begin_logits(
     runner: Runner | None = None,
 ) -> Later:
     """Ask the device for `logits`; it is waited for when they are wanted, and has the next unit's work by then."""
-    runner = _fit(network) if runner is None else runner
-    with runner.unit(len(prepared.batch), prepared.n_windows):
-        encode = (lambda packed: network.pieces(packed.segmented())) if prepared.pairs else network.pieces
-        job = Job(prepared.batch, prepared.distinct.first, encode, network.head.wants, max_tokens, tick)
-        [(vectors, rows)] = piece_tables(network, runner, job)
-        return begin_windows(network, runner, prepared, vectors, rows)
+    encode = (lambda packed: network.pieces(packed.segmented())) if prepared.pairs else network.pieces
+    job = Job(prepared.batch, prepared.distinct.first, encode, network.head.wants, max_tokens, tick)
+    return _begin(network, prepared, job, runner, partial(begin_windows, network))
 
 
 def begin_windows(network: Network, runner: Runner, prepared: Prepared, vectors: torch.Tensor, rows: I64) -> Later:
@@ -183,7 +183,6 @@ def begin_windows(network: Network, runner: Runner, prepared: Prepared, vectors:
     return finish
 
 
-@torch.inference_mode()
 def begin_base_logits(
     network: Network,
     prepared: Prepared,
@@ -192,32 +191,11 @@ def begin_base_logits(
     runner: Runner | None = None,
 ) -> Later:
     """Ask the device for `base_logits`, as `begin_logits` does."""
-    runner = _fit(network) if runner is None else runner
-    with runner.unit(len(prepared.batch), prepared.n_windows):
-        chosen = prepared.distinct.first
-        job = Job(prepared.batch, chosen, network.token_logits, "all", max_tokens, tick, of_tokens=(True,))
-        [(table, rows)] = piece_tables(network, runner, job)
-        fetched = runner.staging.fetch(table)
-
-    def finish() -> F32:
-        found = fetched()
-        kmers = prepared.batch.lengths.astype(np.int64) - 2
-        of_window = np.bincount(prepared.batch.owner, weights=kmers, minlength=prepared.n_windows).astype(np.int64)
-        token = runs(rows[prepared.distinct.inverse] + 1, kmers)
-        length = of_window + network.config.k - 1
-        start = np.cumsum(length) - length
-        base = runs(np.full(prepared.n_windows, labelled_base(network.config.k)), of_window)
-        if prepared.reverse is not None:
-            mirrored = np.repeat(length - 1, of_window) - base
-            base = np.where(np.repeat(prepared.reverse, of_window), mirrored, base)
-        out: F32 = np.full((int(length.sum()), found.shape[1]), np.nan, np.float32)
-        out[base + np.repeat(start, of_window)] = found[token]
-        return out
-
-    return finish
+    chosen = prepared.distinct.first
+    job = Job(prepared.batch, chosen, network.token_logits, "all", max_tokens, tick, of_tokens=(True,))
+    return _begin(network, prepared, job, runner, partial(_fetched, partial(_along_bases, network.config.k)))
 
 
-@torch.inference_mode()
 def begin_pooled(
     network: Network,
     prepared: Prepared,
@@ -229,24 +207,54 @@ def begin_pooled(
     """Ask the device for `pooled`, as `begin_logits` does."""
     if pooling not in ("mean", "cls"):
         raise ValueError(f"pooling is 'mean' or 'cls', not {pooling!r}")
-    runner = _fit(network) if runner is None else runner
     cls = pooling == "cls"
-    encode = network.encode if cls else lambda packed: _inner_sums(network, packed)
+    encode = network.encode if cls else partial(_inner_sums, network)
+    job = Job(prepared.batch, prepared.distinct.first, encode, "cls" if cls else "all", max_tokens, tick)
+    return _begin(network, prepared, job, runner, partial(_fetched, partial(_window_means, cls)))
+
+
+@torch.inference_mode()
+def _begin(network: Network, prepared: Prepared, job: Job, runner: Runner | None, then: _Then) -> Later:
+    """Ask for the one table of a job, and for what `then` makes of it; without a runner the caller keeps none."""
+    runner = Runner(network.backend.device) if runner is None else runner
     with runner.unit(len(prepared.batch), prepared.n_windows):
-        job = Job(prepared.batch, prepared.distinct.first, encode, "cls" if cls else "all", max_tokens, tick)
-        [(vectors, rows)] = piece_tables(network, runner, job)
-        fetched = runner.staging.fetch(vectors)
+        [(table, rows)] = piece_tables(network, runner, job)
+        return then(runner, prepared, table, rows)
 
-    def finish() -> F32:
-        owner = torch.from_numpy(prepared.batch.owner.astype(np.int64))
-        pieces = torch.from_numpy(fetched())[torch.from_numpy(rows[prepared.distinct.inverse])].double()
-        sums = pieces.new_zeros(prepared.n_windows, pieces.shape[1]).index_add_(0, owner, pieces)
-        inner = np.ones(len(owner)) if cls else prepared.batch.lengths - 2
-        weights = np.bincount(prepared.batch.owner, weights=inner, minlength=prepared.n_windows)
-        result: F32 = (sums / torch.from_numpy(np.maximum(weights, 1.0))[:, None]).float().numpy()
-        return result
 
-    return finish
+def _fetched(
+    answer: Callable[[Prepared, F32, I64], F32], runner: Runner, prepared: Prepared, table: torch.Tensor, rows: I64
+) -> Later:
+    """Ask for a table to be brought here, of which an answer is made when it is wanted."""
+    fetched = runner.staging.fetch(table)
+    return lambda: answer(prepared, fetched(), rows)
+
+
+def _along_bases(k: int, prepared: Prepared, found: F32, rows: I64) -> F32:
+    """Logits of the k-mers of distinct pieces, one after the other, as `base_logits` of the windows."""
+    kmers = prepared.batch.lengths.astype(np.int64) - 2
+    of_window = np.bincount(prepared.batch.owner, weights=kmers, minlength=prepared.n_windows).astype(np.int64)
+    token = runs(rows[prepared.distinct.inverse] + 1, kmers)
+    length = of_window + k - 1
+    start = np.cumsum(length) - length
+    base = runs(np.full(prepared.n_windows, labelled_base(k)), of_window)
+    if prepared.reverse is not None:
+        mirrored = np.repeat(length - 1, of_window) - base
+        base = np.where(np.repeat(prepared.reverse, of_window), mirrored, base)
+    out: F32 = np.full((int(length.sum()), found.shape[1]), np.nan, np.float32)
+    out[base + np.repeat(start, of_window)] = found[token]
+    return out
+
+
+def _window_means(cls: bool, prepared: Prepared, found: F32, rows: I64) -> F32:
+    """Vectors of distinct pieces (`cls`) or sums over their k-mers, as `pooled` of the windows."""
+    owner = torch.from_numpy(prepared.batch.owner.astype(np.int64))
+    pieces = torch.from_numpy(found)[torch.from_numpy(rows[prepared.distinct.inverse])].double()
+    sums = pieces.new_zeros(prepared.n_windows, pieces.shape[1]).index_add_(0, owner, pieces)
+    inner = np.ones(len(owner)) if cls else prepared.batch.lengths - 2
+    weights = np.bincount(prepared.batch.owner, weights=inner, minlength=prepared.n_windows)
+    result: F32 = (sums / torch.from_numpy(np.maximum(weights, 1.0))[:, None]).float().numpy()
+    return result
 
 
 def strand_mean(found: Sequence[F32], *, along_bases: bool) -> F32:
@@ -261,11 +269,6 @@ def strand_mean(found: Sequence[F32], *, along_bases: bool) -> F32:
     if along_bases:
         mean = np.where(np.isnan(mean), np.where(np.isnan(found[0]), found[1], found[0]), mean)
     return mean
-
-
-def _fit(network: Network) -> Runner:
-    """A runner for a caller who keeps none."""
-    return Runner(network.backend.device)
 
 
 def piece_tables(network: Network, runner: Runner, job: Job) -> list[tuple[torch.Tensor, I64]]:
