@@ -22,6 +22,9 @@ Level level_of(const std::string& name);
 /// The instruction sets that matter here, and whether this machine has them; empty where it is not an x86-64.
 std::vector<std::pair<std::string, bool>> cpu_features();
 
+/// Whether this machine multiplies and adds floats in one instruction, in registers of 256 bits.
+bool has_fma();
+
 /// Whether this machine adds products of u8 and s8 in 32 bits (AVX512-VNNI or AVX-VNNI).
 bool has_vnni();
 

@@ -2,6 +2,7 @@
 
 #include <new>
 
+#include "core/cpu.hpp"
 #include "core/parallel.hpp"
 #include "core/rowwise_kernels.hpp"
 
@@ -14,7 +15,7 @@ constexpr int64_t kGrain = 1 << 17;  // values below which a thread costs more t
 RowKernels choose(Level level) {
 #if defined(__x86_64__)
     if (level == Level::avx512) return avx512_rows();
-    if (level == Level::avx2 && __builtin_cpu_supports("fma")) return avx2_rows();
+    if (level == Level::avx2 && has_fma()) return avx2_rows();
 #endif
     (void)level;
     return portable_rows();
