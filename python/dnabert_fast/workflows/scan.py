@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ..analysis.scan import ScanSummary, ScanUnit, called, plan_scan
 from ..analysis.scan import scan as scan_units
+from ..engine.model import Model
 from ..errors import DnabertError, FormatError
 from ..io import TABLES, TRACKS, ends_with
 from ..io.columns import repeated
 from ..seq.aliases import AliasTable
 from ..seq.genome import Genome
 from ..seq.plan import Stretch
+from .cluster import asked_cluster, on_cluster
 from .common import check_outputs, read_regions, window_length, write_summary
 from .estimate import estimate as foretold
 from .estimate import of_stretches
-from .jobs import Results, Task, asked_work, precision_of, stored_input, try_places
+from .jobs import Results, Task, Work, asked_work, precision_of, stored_input, try_places
 from .measure import Watch
 from .outputs import Output
 from .precision import load_first
@@ -28,8 +30,9 @@ from .progress import Progress, silent
 from .report import check_report
 from .report import report as report_run
 from .report_parts import command_line
+from .session import Session, those_of
 
-__all__ = ["scan", "scan_facts"]
+__all__ = ["open_scan", "scan", "scan_facts"]
 
 _BED = (".bed", ".bed.gz")
 _OUTPUTS = (*TRACKS, *_BED, *TABLES)
@@ -57,6 +60,8 @@ def scan(
     work: str | Path | None = None,
     shard: str | None = None,
     shard_size: int | None = None,
+    ray: str | None = None,
+    ray_cpus: int | None = None,
     estimate: int | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
@@ -67,8 +72,9 @@ def scan(
     and counted. The track is the mean over the windows that cover a base. `calls` writes merged windows of a score of
     at least `threshold` (0.5) as BED. `precision` "auto" is the fastest that has passed a check on this model and
     device. `work`, `shard` and `shard_size` (in stretches of up to 1 Mb) make the run one that can be resumed and split
-    (see docs/jobs.md). `estimate` foretells the run on so many machines in place of making it. Returns the facts of the
-    run, also written to `summary` as JSON; `report` is a page of them and the results.
+    (see docs/jobs.md), `ray` and `ray_cpus` one of the nodes of a Ray cluster (docs/clusters.md). `estimate` foretells
+    the run on so many machines in place of making it. Returns the facts of the run, also written to `summary` as JSON;
+    `report` is a page of them and the results.
     """
     asked = dict(locals())
     began = time.monotonic()
@@ -77,37 +83,91 @@ def scan(
     check_outputs([genome, regions], {"--output": output, "--calls": calls, "--summary": summary, "--report": report})
     check_report(report, [], output)
     job = asked_work(work, shard, shard_size, _SHARD_STRETCHES, report)
+    cluster = asked_cluster(ray, ray_cpus, job, [output, calls], device=device, threads=threads, estimate=estimate)
+    given = those_of(open_scan, asked | {"work": job, "began": began})
+    if cluster is not None:
+        given["genome"] = stored_input(job, "genome", genome)
+        facts = on_cluster(cluster, open_scan, given, scan_facts, "bases", progress)
+        facts |= {"seconds": round(time.monotonic() - began, 3)}
+    else:
+        with open_scan(**given) as session:
+            if estimate is not None:
+                facts = session.foretell(estimate)
+                write_summary(summary, facts)
+                return facts
+            results = session.run(progress)
+        facts = scan_facts(results.settings, results.counts, results.notes)
+        facts |= session.model.facts() | results.facts(began, output)
+    write_summary(summary, facts)
+    if report is not None:
+        report_run(
+            output, output=report, model=model, genome=genome, calls=calls, class_name=class_name, facts=facts,
+            command=command_line(scan, asked), device="auto" if cluster else device, threads=threads, progress=progress,
+        )  # fmt: skip
+    return facts
+
+
+@contextmanager
+def open_scan(
+    genome: str | Path,
+    *,
+    model: str,
+    output: str | Path,
+    window: int | None,
+    stride: int,
+    strand: str,
+    regions: str | Path | None,
+    calls: str | Path | None,
+    threshold: float | None,
+    max_n: float,
+    class_name: str | None,
+    precision: str,
+    device: str,
+    threads: int | None,
+    work: Work | None,
+    began: float,
+    progress: Progress,
+) -> Iterator[Session[ScanUnit]]:
+    """What `scan` of such arguments needs, opened; an estimate counts from when the verb `began`."""
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
     readout = loaded.readout(class_name)
     window = window_length(window, loaded.block.window if loaded.block else None, loaded.k)
     passed_over = ScanSummary()
-    with ExitStack() as stack:
-        genome = stored_input(job, "genome", genome)
-        opened = stack.enter_context(Genome.open(genome))
+    genome = stored_input(work, "genome", genome)
+    with Genome.open(genome) as opened:
         bounds = None if regions is None else read_regions(regions, opened, AliasTable())
         plan = plan_scan(opened, window, stride, bounds, passed_over)
         outputs = [_scores(output, opened, window, strand)]
         if calls is not None:
             outputs.append(_calls(calls, opened, window, 0.5 if threshold is None else threshold))
         bases = sum(s.end - s.start for s in plan)
-        try_places(job, [output, calls])
+        try_places(work, [output, calls])
         loaded, choice = precision_of(
-            job, loaded, model, precision, device=device, expected=bases / stride, progress=progress
+            work, loaded, model, precision, device=device, expected=bases / stride, progress=progress
         )
-        if estimate is not None:
 
-            def score(watch: Watch, units: Iterable[Stretch], write: Callable[[ScanUnit], None]) -> None:
-                scan_units(
-                    watch.model(loaded), opened, list(units), write, ScanSummary(), window=window, stride=stride,
-                    readout=readout, max_n=max_n,
-                )  # fmt: skip
+        def score(
+            model: Model, units: Iterable[Stretch], write: Callable[[ScanUnit], None], advance: Callable[[int], None]
+        ) -> None:
+            scan_units(
+                model, opened, units, write, ScanSummary(), window=window, stride=stride, readout=readout, max_n=max_n,
+                progress=advance,
+            )  # fmt: skip
 
-            whole = of_stretches(plan, stride, job.shard_size if job else _SHARD_STRETCHES)
-            facts = foretold(
-                "scan", loaded, whole, score, outputs, began=began, machines=estimate, about=choice.facts()
+        def foretell(machines: int) -> dict[str, Any]:
+            def watched(watch: Watch, units: Iterable[Stretch], write: Callable[[ScanUnit], None]) -> None:
+                score(watch.model(loaded), units, write, lambda bases: None)
+
+            whole = of_stretches(plan, stride, work.shard_size if work else _SHARD_STRETCHES)
+            return foretold(
+                "scan", loaded, whole, watched, outputs, began=began, machines=machines, about=choice.facts()
             )
-            write_summary(summary, facts)
-            return facts
+
+        def answer(results: Results[ScanUnit], progress: Progress) -> None:
+            chosen = list(results.of_shards(enumerate(plan)))
+            advance = progress(results.doing("scanning"), "bases", sum(s.end - s.start for _, s in chosen))
+            score(loaded, results.follow(chosen), results.write, advance)
+
         options = {"window": window, "stride": stride, "strand": strand, "class": readout.label}
         settings = {
             "model": choice.network, **options, **choice.facts(), "max_n": max_n, "notes": [*opened.notes],
@@ -121,23 +181,9 @@ def scan(
             outputs,
             lambda unit: asdict(unit.counts),
             lambda: loaded.notes,
-            len(plan),
+            lambda: len(plan),
         )
-        with Results(task, job, loaded) as results:
-            chosen = list(results.of_shards(plan))
-            advance = progress(results.doing("scanning"), "bases", sum(s.end - s.start for _, s in chosen))
-            scan_units(
-                loaded, opened, results.follow(chosen), results.write, ScanSummary(), window=window, stride=stride,
-                readout=readout, max_n=max_n, progress=advance,
-            )  # fmt: skip
-    facts = scan_facts(results.settings, results.counts, results.notes) | loaded.facts() | results.facts(began, output)
-    write_summary(summary, facts)
-    if report is not None:
-        report_run(
-            output, output=report, model=model, genome=genome, calls=calls, class_name=class_name,
-            facts=facts, command=command_line(scan, asked), device=device, threads=threads, progress=progress,
-        )  # fmt: skip
-    return facts
+        yield Session(task, work, loaded, answer, foretell)
 
 
 def scan_facts(settings: Mapping[str, Any], counts: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -22,6 +23,7 @@ from ..seq.batch import Windows, kmer_ids
 from ..seq.table import TextColumn
 from ..seq.types import F32
 from ..seq.vocab import UNK, Vocabulary
+from .cluster import asked_cluster, on_cluster
 from .common import check_outputs, write_summary
 from .estimate import estimate as foretold
 from .estimate import of_sequences
@@ -30,8 +32,9 @@ from .measure import Watch
 from .outputs import Output
 from .precision import load_first
 from .progress import Progress, silent
+from .session import Reread, Session, those_of
 
-__all__ = ["embed", "predict", "sequence_facts", "tokenize"]
+__all__ = ["embed", "open_embed", "open_predict", "predict", "sequence_facts", "tokenize"]
 
 _NAMED = 5  # names that a note gives
 _SHARD_UNITS = 4
@@ -51,6 +54,8 @@ def predict(
     work: str | Path | None = None,
     shard: str | None = None,
     shard_size: int | None = None,
+    ray: str | None = None,
+    ray_cpus: int | None = None,
     estimate: int | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
@@ -59,15 +64,30 @@ def predict(
     sequences: FASTA, or csv/tsv with a column `sequence` (bases or k-mers), of pairs `sequence2` too, plain or gzip.
     output: .tsv, .tsv.gz or .parquet. A model that labels bases gives a row a base, with its place in the sequence
     (from 0) and its letter. Sequences shorter than k get no answer and are counted. `work`, `shard` and `shard_size`
-    (in units of 4,096 sequences): see docs/jobs.md. `estimate` foretells the run on so many machines in place of making
-    it. Returns the facts of the run.
+    (in units of 4,096 sequences): see docs/jobs.md; `ray` and `ray_cpus`: docs/clusters.md. `estimate` foretells the
+    run on so many machines in place of making it. Returns the facts of the run.
     """
-    began = time.monotonic()
-    check_outputs([sequences], {"--output": output, "--summary": summary})
-    job = asked_work(work, shard, shard_size, _SHARD_UNITS)
+    asked = dict(locals())
+    return _run(open_predict, asked)
+
+
+@contextmanager
+def open_predict(
+    sequences: str | Path,
+    *,
+    model: str,
+    output: str | Path,
+    strand: str,
+    precision: str,
+    device: str,
+    threads: int | None,
+    work: Work | None,
+    began: float,
+    progress: Progress,
+) -> Iterator[Session[_Answered]]:
+    """What `predict` of such arguments needs, opened; an estimate counts from when the verb `began`."""
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
     loaded.need_head()
-    asked = _Asked("predict", sequences, output, precision, device, model, job, estimate)
 
     def check(unit: SequenceUnit) -> None:
         loaded.need_pairs(unit.second is not None)
@@ -75,9 +95,8 @@ def predict(
     def answer(loaded: Model, units: Iterator[SequenceUnit], write: Write, done: Callable[[int], None]) -> None:
         predict_sequences(loaded, units, write, done)
 
-    facts = _answer(asked, loaded, _predictions(loaded, output), check, answer, began, progress)
-    write_summary(summary, facts)
-    return facts
+    asked = _Asked("predict", sequences, output, precision, device, model, work, began)
+    yield _opened(asked, loaded, _predictions(loaded, output), check, answer, progress)
 
 
 def embed(
@@ -94,21 +113,39 @@ def embed(
     work: str | Path | None = None,
     shard: str | None = None,
     shard_size: int | None = None,
+    ray: str | None = None,
+    ray_cpus: int | None = None,
     estimate: int | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Write one vector a sequence, the mean over its k-mers ("mean") or its [CLS] state ("cls").
 
-    output: .npy (float32 [n, H]) or .parquet (name and one column a dimension). `work`, `shard`, `shard_size`
-    and `estimate` as in `predict`. Returns the facts of the run.
+    output: .npy (float32 [n, H]) or .parquet (name and one column a dimension). `work`, `shard`, `shard_size`,
+    `ray`, `ray_cpus` and `estimate` as in `predict`. Returns the facts of the run.
     """
+    asked = dict(locals())
     if pooling not in ("mean", "cls"):
         raise DnabertError(f"--pooling {pooling}: choose mean or cls")
-    began = time.monotonic()
-    check_outputs([sequences], {"--output": output, "--summary": summary})
-    job = asked_work(work, shard, shard_size, _SHARD_UNITS)
+    return _run(open_embed, asked)
+
+
+@contextmanager
+def open_embed(
+    sequences: str | Path,
+    *,
+    model: str,
+    output: str | Path,
+    pooling: str,
+    strand: str,
+    precision: str,
+    device: str,
+    threads: int | None,
+    work: Work | None,
+    began: float,
+    progress: Progress,
+) -> Iterator[Session[_Answered]]:
+    """What `embed` of such arguments needs, opened; an estimate counts from when the verb `began`."""
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
-    asked = _Asked("embed", sequences, output, precision, device, model, job, estimate, {"pooling": pooling})
 
     def check(unit: SequenceUnit) -> None:
         if unit.second is not None:
@@ -120,8 +157,35 @@ def embed(
         embed_sequences(loaded, units, write, pooling, done)
 
     width = loaded.network.config.encoder.hidden_size
-    facts = _answer(asked, loaded, _vectors(output, width), check, answer, began, progress)
-    write_summary(summary, facts)
+    asked = _Asked("embed", sequences, output, precision, device, model, work, began, {"pooling": pooling})
+    yield _opened(asked, loaded, _vectors(output, width), check, answer, progress)
+
+
+def _run(
+    opening: Callable[..., AbstractContextManager[Session[_Answered]]], asked: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Answer the sequences of a file as asked; returns the facts of the run, written to its summary too."""
+    began, sequences, output = time.monotonic(), asked["sequences"], asked["output"]
+    check_outputs([sequences], {"--output": output, "--summary": asked["summary"]})
+    work = asked_work(asked["work"], asked["shard"], asked["shard_size"], _SHARD_UNITS)
+    cluster = asked_cluster(
+        asked["ray"], asked["ray_cpus"], work, [output],
+        device=asked["device"], threads=asked["threads"], estimate=asked["estimate"],
+    )  # fmt: skip
+    given = those_of(opening, {**asked, "work": work, "began": began})
+    if cluster is not None:
+        given["sequences"] = stored_input(work, "sequences", sequences)
+        facts = on_cluster(cluster, opening, given, sequence_facts, "sequences", asked["progress"])
+        facts |= {"seconds": round(time.monotonic() - began, 3)}
+    else:
+        with opening(**given) as session:
+            if asked["estimate"] is not None:
+                facts = session.foretell(asked["estimate"])
+            else:
+                results = session.run(asked["progress"])
+                facts = sequence_facts(results.settings, results.counts, results.notes)
+                facts |= session.model.facts() | results.facts(began, output)
+    write_summary(asked["summary"], facts)
     return facts
 
 
@@ -139,7 +203,7 @@ class _Asked:
     device: str
     model: str
     work: Work | None
-    estimate: int | None
+    began: float
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -151,32 +215,42 @@ class _Answered:
     rows: F32
 
 
-def _answer(
+def _opened(
     asked: _Asked,
     loaded: Model,
     output: Output[_Answered],
     check: Callable[[SequenceUnit], None],
     answer: Callable[[Model, Iterator[SequenceUnit], Write, Callable[[int], None]], None],
-    began: float,
     progress: Progress,
-) -> dict[str, Any]:
-    """Answer the sequences of a file; returns the facts of the run."""
-    sequences = stored_input(asked.work, "sequences", asked.sequences)
-    try_places(asked.work, [asked.output])
+) -> Session[_Answered]:
+    """A session that answers the sequences of a file."""
+    work = asked.work
+    sequences = stored_input(work, "sequences", asked.sequences)
+    try_places(work, [asked.output])
     loaded, choice = precision_of(
-        asked.work, loaded, asked.model, asked.precision, device=asked.device, expected=inf, progress=progress
+        work, loaded, asked.model, asked.precision, device=asked.device, expected=inf, progress=progress
     )
-    if asked.estimate is not None:
+    stream = Reread(lambda: sequence_units(sequences))
 
-        def score(watch: Watch, units: Iterable[SequenceUnit], write: Callable[[_Answered], None]) -> None:
-            answer(
-                watch.model(loaded), _checked(units, check), lambda unit, rows: write(_Answered(unit, rows)), _silent
-            )
+    def score(
+        model: Model, units: Iterable[SequenceUnit], write: Callable[[_Answered], None], done: Callable[[int], None]
+    ) -> None:
+        answer(model, _checked(units, check), lambda unit, rows: write(_Answered(unit, rows)), done)
 
-        whole = of_sequences(sequence_units(sequences), asked.work.shard_size if asked.work else _SHARD_UNITS)
+    def foretell(machines: int) -> dict[str, Any]:
+        def watched(watch: Watch, units: Iterable[SequenceUnit], write: Callable[[_Answered], None]) -> None:
+            score(watch.model(loaded), units, write, lambda sequences: None)
+
+        whole = of_sequences(sequence_units(sequences), work.shard_size if work else _SHARD_UNITS)
         return foretold(
-            asked.verb, loaded, whole, score, [output], began=began, machines=asked.estimate, about=choice.facts()
-        )
+            asked.verb, loaded, whole, watched, [output],
+            began=asked.began, machines=machines, about=choice.facts(),
+        )  # fmt: skip
+
+    def run(results: Results[_Answered], progress: Progress) -> None:
+        units = results.follow(results.of_shards(stream.units(results.first)))
+        score(loaded, units, results.write, progress(results.doing(_DOING[asked.verb]), "sequences", None))
+
     options = {"strand": loaded.strand, **asked.more}
     settings = {
         "verb": asked.verb, "model": choice.network, **options, **choice.facts(), "k": loaded.k,
@@ -190,14 +264,9 @@ def _answer(
         [output],
         lambda answered: _counts(answered.unit, loaded.k),
         lambda: loaded.notes,
-        None if asked.work is None else _counted(sequences, progress),
+        lambda: _counted(sequences, progress),
     )
-    with Results(task, asked.work, loaded) as results:
-        units = results.follow(results.of_shards(sequence_units(sequences)))
-        advance = progress(results.doing(_DOING[asked.verb]), "sequences", None)
-        answer(loaded, _checked(units, check), lambda unit, rows: results.write(_Answered(unit, rows)), advance)
-    facts = sequence_facts(results.settings, results.counts, results.notes)
-    return facts | loaded.facts() | results.facts(began, asked.output)
+    return Session(task, work, loaded, run, foretell)
 
 
 def sequence_facts(settings: Mapping[str, Any], counts: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
@@ -206,10 +275,6 @@ def sequence_facts(settings: Mapping[str, Any], counts: Mapping[str, Any], notes
     unread = _unread_note(counted["without_known_kmer"], counted.pop("unread", []), settings["k"])
     told = {name: value for name, value in settings.items() if name not in ("k", "later_notes", "choices")}
     return {**told, **counted, "notes": [*unread, *settings["later_notes"], *notes]}
-
-
-def _silent(sequences: int) -> None:
-    """Nobody asks how far it is."""
 
 
 def _counted(sequences: str | Path, progress: Progress) -> int:

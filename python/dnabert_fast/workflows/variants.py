@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from ..seq.genome import Genome
 from ..seq.sections import SECTION_BYTES, Sections
 from ..seq.variants import Flag, Regions
 from ..seq.vcf_text import Records
+from .cluster import asked_cluster, on_cluster
 from .common import GRIDS, check_outputs, write_summary
 from .estimate import Whole, of_records
 from .estimate import estimate as foretold
@@ -45,9 +46,10 @@ from .scorers import (
     shared_window,
     window_notes,
 )
+from .session import Session, those_of
 from .variant_output import VariantOutput, variant_output
 
-__all__ = ["VariantOutput", "variant_facts", "variant_settings", "variants", "window_notes"]
+__all__ = ["VariantOutput", "open_variants", "variant_facts", "variant_settings", "variants", "window_notes"]
 
 _MISMATCHES = ("error", "warn", "skip")
 _SHARD_SECTIONS = 1
@@ -78,6 +80,8 @@ def variants(
     work: str | Path | None = None,
     shard: str | None = None,
     shard_size: int | None = None,
+    ray: str | None = None,
+    ray_cpus: int | None = None,
     estimate: int | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
@@ -91,10 +95,11 @@ def variants(
     share: a changed base stands in the middle half of its own) or a BED file whose regions are the windows.
     Every record comes out in order, unchanged but for INFO; an allele without a score has "." and its reasons in
     DNABERT_FLAG. `precision` "auto" is the fastest that has passed a check on this model and device, fp32 for short
-    inputs that no check was made for. `work`, `shard` and `shard_size` (in sections of 4 MiB of text) make the run one
-    that can be resumed and split (see docs/jobs.md); `estimate` foretells the run on so many machines in place of
-    making it. Returns the facts of the run, also written to `summary` as JSON; `report` is a page of them and the
-    results.
+    inputs that no check was made for. A pre-trained model without a task gives DNABERT_LLR (see docs/zeroshot.md), in
+    windows as long as it reads at once unless `window` says otherwise. `work`, `shard` and `shard_size` (in sections of
+    4 MiB of text) make the run one that can be resumed and split (see docs/jobs.md), `ray` and `ray_cpus` one of the
+    nodes of a Ray cluster (docs/clusters.md); `estimate` foretells the run on so many machines in place of making it.
+    Returns the facts of the run, also written to `summary` as JSON; `report` is a page of them and the results.
     """
     asked = dict(locals())
     began = time.monotonic()
@@ -103,27 +108,81 @@ def variants(
     check_outputs([vcf, genome, windows, alias, models], {"--output": output, "--summary": summary, "--report": report})
     check_report(report, [], output)
     job = asked_work(work, shard, shard_size, _SHARD_SECTIONS, report)
+    cluster = asked_cluster(ray, ray_cpus, job, [output], device=device, threads=threads, estimate=estimate)
+    given = those_of(open_variants, asked | {"work": job, "began": began})
+    if cluster is not None:
+        given |= {"vcf": stored_vcf(job, vcf), "genome": stored_input(job, "genome", genome)}
+        facts = on_cluster(cluster, open_variants, given, variant_facts, "records", progress)
+        facts |= {"seconds": round(time.monotonic() - began, 3)}
+    else:
+        with open_variants(**given) as session:
+            if estimate is not None:
+                facts = session.foretell(estimate)
+                write_summary(summary, facts)
+                return facts
+            results = session.run(progress)
+        facts = variant_facts(results.settings, results.counts, results.notes)
+        facts |= session.model.facts() | results.facts(began, output)
+    write_summary(summary, facts)
+    if report is not None:
+        [named] = asked_models(model, models, class_name)
+        report_run(
+            output, output=report, model=_report_of(named), genome=genome, windows=windows, window=window, alias=alias,
+            class_name=class_name, facts=facts, command=command_line(variants, asked),
+            device="auto" if cluster else device, threads=threads, progress=progress,
+        )  # fmt: skip
+    return facts
+
+
+@contextmanager
+def open_variants(
+    vcf: str | Path,
+    genome: str | Path,
+    *,
+    model: str | Sequence[str] | None,
+    models: str | Path | None,
+    output: str | Path,
+    ensemble: str | None,
+    fields: str | Sequence[str] | None,
+    windows: str | Path,
+    window: int | None,
+    strand: str,
+    class_name: str | None,
+    ref_mismatch: str,
+    normalize: bool,
+    alias: str | Path | None,
+    overwrite: bool,
+    precision: str,
+    device: str,
+    threads: int | None,
+    report: str | Path | None,
+    work: Work | None,
+    began: float,
+    progress: Progress,
+) -> Iterator[Session[ScoredUnit]]:
+    """What `variants` of such arguments needs, opened; an estimate counts from when the verb `began`."""
     named, keys = asked_models(model, models, class_name), asked_fields(fields)
     if report is not None and (len(named) > 1 or fields is not None):
         raise DnabertError("--report is of one model and all of its fields; leave it out, or --fields and other models")
     loaded = load_models(
         named, precision, device=device, threads=threads, strand=strand, ensemble=ensemble, keys=keys, progress=progress
     )
+    if report is not None and loaded[0].model.network.config.head == "mlm":
+        raise DnabertError("--report shows the scores of a model with a task; leave it out for a pre-trained one")
     grid = str(windows) in GRIDS
     if not grid and not Path(windows).exists():
         raise DnabertError(f"--windows {windows}: no such file; give a BED file, 'centred' or 'tiled'")
     if not grid and window is not None:
         raise DnabertError(f"--window {window} is that of centred and tiled windows; leave it or --windows out")
     length = shared_window(loaded, window) if grid else None
-    with ExitStack() as stack:
-        genome = stored_input(job, "genome", genome)
-        opened = stack.enter_context(Genome.open(genome))
+    genome = stored_input(work, "genome", genome)
+    with Genome.open(genome) as opened:
         aliases = AliasTable() if alias is None else AliasTable.read(alias)
         if length is not None and length > int(opened.lengths.max()):
             raise DnabertError(f"--window {length} is longer than every contig of {genome}")
         regions = None if grid else shared_regions(windows, loaded, opened, aliases)
         options = VariantOptions(length, regions, normalize, ref_mismatch, tiled=str(windows) == "tiled")
-        records = RecordInput(job, vcf)
+        records = RecordInput(work, vcf)
 
         def contig_of(names: Sequence[str]) -> tuple[list[int], dict[str, str]]:
             return resolve(names, opened, aliases)
@@ -131,32 +190,39 @@ def variants(
         expected = None
         if precision == AUTO and Path(records.path).is_file():  # a pipe cannot be looked into
             expected = _expected(records, contig_of, regions)
-        try_places(job, [output])
+        try_places(work, [output])
         numbers = count()
 
         def in_precision(model: Model, folder: str) -> tuple[Model, Choice]:
             return precision_of(
-                job, model, folder, precision, device=device, expected=expected, progress=progress, number=next(numbers)
-            )
+                work, model, folder, precision,
+                device=device, expected=expected, progress=progress, number=next(numbers),
+            )  # fmt: skip
 
         panel = resolve_models(loaded, in_precision, window=length, ensemble=ensemble, keys=keys)
-        scorers = [panel.scorer]
         shared = variant_settings(panel.model, panel.readouts[0], options, opened, aliases, panel.choices[0])
         settings = panel.settings(shared)
         prefix = prefix_of(named)
-        written, replaced = variant_output(output, records.header, prefix, scorers, settings, overwrite)
-        if estimate is not None:
+        written, replaced = variant_output(output, records.header, prefix, [panel.scorer], settings, overwrite)
 
-            def score(watch: Watch, units: Iterable[Records], write: Callable[[ScoredUnit], None]) -> None:
+        def foretell(machines: int) -> dict[str, Any]:
+            def watched(watch: Watch, units: Iterable[Records], write: Callable[[ScoredUnit], None]) -> None:
                 counting, run = [watch.scorer(panel.scorer)], watch.run(panel.run)
                 score_variants(counting, run, opened, units, contig_of, write, options, VariantSummary())
 
-            whole, about = records.whole(job.shard_size if job else _SHARD_SECTIONS), panel.choices[0].facts()
-            facts = foretold(
-                "variants", panel.model, whole, score, [written], began=began, machines=estimate, about=about
+            whole, about = records.whole(work.shard_size if work else _SHARD_SECTIONS), panel.choices[0].facts()
+            return foretold(
+                "variants", panel.model, whole, watched, [written], began=began, machines=machines, about=about
             )
-            write_summary(summary, facts)
-            return facts
+
+        def answer(results: Results[ScoredUnit], progress: Progress) -> None:
+            follow = Follow(progress(results.doing("scoring"), "records", None))
+            units = results.follow(records.units(results, follow))
+            score_variants(
+                [panel.scorer], panel.run, opened, units, contig_of, results.write, options, VariantSummary(),
+                progress=follow,
+            )  # fmt: skip
+
         task = Task(
             "variants",
             {"vcf": records.named, "genome": genome},
@@ -170,22 +236,7 @@ def variants(
             panel.run_notes,
             records.sections,
         )  # fmt: skip
-        with Results(task, job, panel.model) as results:
-            follow = Follow(progress(results.doing("scoring"), "records", None))
-            units = results.follow(records.units(results, follow))
-            score_variants(
-                scorers, panel.run, opened, units, contig_of, results.write, options, VariantSummary(), progress=follow
-            )
-    facts = variant_facts(results.settings, results.counts, results.notes)
-    facts |= panel.model.facts() | results.facts(began, output)
-    write_summary(summary, facts)
-    if report is not None:
-        report_run(
-            output, output=report, model=_report_of(named), genome=genome, windows=windows, window=window, alias=alias,
-            class_name=class_name, facts=facts, command=command_line(variants, asked), device=device, threads=threads,
-            progress=progress,
-        )  # fmt: skip
-    return facts
+        yield Session(task, work, panel.model, answer, foretell)
 
 
 def variant_facts(settings: Mapping[str, Any], counts: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
@@ -220,6 +271,11 @@ def variant_settings(
     }
 
 
+def stored_vcf(work: Work | None, vcf: str | Path) -> str | Path:
+    """The records as a file that can be read again: see `stored_input`."""
+    return stored_input(work, "vcf.vcf.gz", vcf, lambda target: reblock(vcf, target))
+
+
 class RecordInput:
     """The records of a VCF or BCF, of which a job reads sections: of a copy in its folder where it must be one.
 
@@ -227,9 +283,8 @@ class RecordInput:
     """
 
     def __init__(self, work: Work | None, vcf: str | Path) -> None:
-        self.named = stored_input(work, "vcf.vcf.gz", vcf, lambda target: reblock(vcf, target))
+        self.named = stored_vcf(work, vcf)
         self.path = self.named
-        self.sections: int | None = None
         self._index: Sections | None = None
         if work is not None:
             if not has_sections(self.path):
@@ -238,9 +293,13 @@ class RecordInput:
                 if not self.path.exists():
                     reblock(vcf, self.path)
             self._index = Sections.find(self.path, SECTION_BYTES)
-            self.sections = len(self._index)
         self._source = VcfSource(self.path, UNIT_RECORDS, SECTION_BYTES)
         self.header = self._source.header
+
+    def sections(self) -> int:
+        """How many sections a job reads."""
+        assert self._index is not None
+        return len(self._index)
 
     def first(self) -> tuple[Records | None, float | None]:
         """The first unit, and the share of the file that was read for it, of a file that can be opened twice."""
@@ -255,8 +314,7 @@ class RecordInput:
         """The units whose shards are wanted, each with its shard."""
         source, size = self._source, results.shard_size
         if results.wanted is not None:
-            assert self.sections is not None
-            last = self.sections
+            last = self.sections()
             chosen = [at for shard in results.wanted for at in range(shard * size, min(last, (shard + 1) * size))]
             source = VcfSource(self.path, UNIT_RECORDS, SECTION_BYTES, sections=chosen, index=self._index)
         for records in source:
@@ -297,7 +355,6 @@ def _other_assembly(counts: Mapping[str, Any]) -> list[str]:
     return ["no allele was scored: is GENOME the assembly of VCF?"]
 
 
-def _report_of(named: Sequence[AskedModel]) -> str:
+def _report_of(one: AskedModel) -> str:
     """The model that a report is of, as it takes it."""
-    [one] = named
     return f"{one.name}={one.folder}" if one.name else one.folder

@@ -1,0 +1,67 @@
+"""A verb's work once it is opened: its model and inputs are there, and its shards are run, all or some at a time."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from ..engine.jobs import Job
+from ..engine.model import Model
+from .jobs import Results, Task, Work, begun
+from .progress import Progress
+
+__all__ = ["Reread", "Session", "those_of"]
+
+Unit = TypeVar("Unit")
+Result = TypeVar("Result")
+
+
+@dataclass
+class Session(Generic[Result]):
+    """What is opened once for a run, or for many of single shards.
+
+    `answer` runs the units that results want and writes them there; `foretell` is `--estimate` on so many machines.
+    """
+
+    task: Task[Result]
+    work: Work | None
+    model: Model
+    answer: Callable[[Results[Result], Progress], None]
+    foretell: Callable[[int], dict[str, Any]]
+
+    @cached_property
+    def job(self) -> Job | None:
+        """The job of the work folder, begun when it is first asked for; None without one."""
+        return begun(self.task, self.work)
+
+    def run(self, progress: Progress, shards: range | None = None) -> Results[Result]:
+        """Run these shards, or all that the work asks for: those of them that are not done yet."""
+        with Results(self.task, self.work, self.model, self.job, shards) as results:
+            self.answer(results, progress)
+        return results
+
+
+class Reread(Generic[Unit]):
+    """Units of a stream by their numbers, again and again; what lies behind the last ones is read on from there."""
+
+    def __init__(self, opened: Callable[[], Iterable[Unit]]) -> None:
+        self._opened = opened
+        self._units: Iterator[tuple[int, Unit]] = iter(())
+        self._read: int | None = None
+
+    def units(self, first: int = 0) -> Iterator[tuple[int, Unit]]:
+        """Each unit from this number on, with its number."""
+        if self._read is None or first <= self._read:
+            self._units, self._read = enumerate(self._opened()), -1
+        for number, unit in self._units:
+            self._read = number
+            if number >= first:
+                yield number, unit
+
+
+def those_of(opening: Callable[..., Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a function, by name, out of all that a verb was asked for."""
+    return {name: asked[name] for name in inspect.signature(opening).parameters}
