@@ -105,6 +105,14 @@ Shard: TypeAlias = Annotated[
 ShardSize: TypeAlias = Annotated[
     int | None, _option("--shard-size", help="Sections (VCF), stretches (scan) or units of sequences a shard.", min=1)
 ]
+Ray: TypeAlias = Annotated[
+    str | None, _option("--ray", help="Run the shards on a Ray cluster: auto (this machine's) or HOST:PORT.",
+                        metavar="ADDRESS")
+]  # fmt: skip
+RayCpus: TypeAlias = Annotated[
+    int | None, _option("--ray-cpus", help="Cores of each actor; default: all of the smallest node, or a GPU's share.",
+                        min=1)
+]  # fmt: skip
 Job: TypeAlias = Annotated[Path, _argument(help="The folder that --work was given.", metavar="DIR")]
 Merged: TypeAlias = Annotated[
     Path | None, _file("Of the job's kind of file; default: where it was begun to write.", "FILE", "--output", "-o")
