@@ -19,7 +19,7 @@ from oracle import scored
 
 Cli = Callable[..., tuple[int, str, str]]
 Real = Callable[..., "subprocess.CompletedProcess[bytes]"]
-STOPPED = b"stopped: nothing was left under the final name\n"
+STOPPED = b"stopped: no unfinished output file was left behind\n"
 
 
 def environment() -> dict[str, str]:

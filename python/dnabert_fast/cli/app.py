@@ -122,7 +122,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _stopped() -> None:
-    err.print("[red]stopped[/red]: nothing was left under the final name")
+    err.print("[red]stopped[/red]: no unfinished output file was left behind")
 
 
 def _fail(message: str) -> None:
