@@ -251,7 +251,7 @@ def test_regions_that_the_genome_has_not_are_refused(
 
 
 def test_a_window_too_long_for_the_model_is_named(
-    tmp_path: Path, make_model: Callable[..., Path], grch38: Path
+    tmp_path: Path, make_model: Callable[..., Path], make_vcf: Callable[..., Path], grch38: Path
 ) -> None:
     fasta = tmp_path / "s.fa"
     fasta.write_text(f">short\nACGTA\n>long\n{'ACGTA' * 120}\n")
@@ -262,6 +262,10 @@ def test_a_window_too_long_for_the_model_is_named(
     ):
         with pytest.raises(DnabertError, match=f"^{name}: {said}"):
             mutate(model=str(make_model()), output=tmp_path / "o", **given)
+    bed, vcf = tmp_path / "w.bed", make_vcf(["chr20 3100 N A"])
+    bed.write_text("chr20\t3000\t3100\nchr20\t3000\t3600\n")
+    with pytest.raises(DnabertError, match=rf"w\.bed:2: {said}"):
+        mutate(grch38, model=str(make_model()), output=tmp_path / "o", variants=vcf, windows=bed)
 
 
 def test_what_does_not_go_together_is_refused(tmp_path: Path, make_model: Callable[..., Path], grch38: Path) -> None:

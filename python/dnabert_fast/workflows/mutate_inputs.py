@@ -194,7 +194,9 @@ def variant_targets(
     Windows are centred at the variants or tiled (`window` bases), or the regions of a BED file, as in `variants`.
     Raises DnabertError where no allele has a score.
     """
-    regions = None if str(windows) in GRIDS else read_regions(windows, genome, aliases, model.k)
+    regions = None
+    if str(windows) not in GRIDS:
+        regions = read_regions(windows, genome, aliases, model.k, scored_by=model.network.config)
     options = VariantOptions(window, regions, normalize, tiled=str(windows) == "tiled")
     units: list[_Placed] = []
     counts = VariantSummary()
