@@ -63,14 +63,15 @@ def haplotypes(
     grid = str(windows) in GRIDS
     if not grid and window is not None:
         raise DnabertError(f"--window {window} is that of tiled and centred windows; leave it or --windows out")
-    length = window_length(window, loaded.block.window if loaded.block else None, loaded.k) if grid else None
+    trained, config = loaded.block.window if loaded.block else None, loaded.network.config
+    length = window_length(window, trained, loaded.k, scored_by=config) if grid else None
     counts = HaplotypeSummary()
     with ExitStack() as stack:
         opened = stack.enter_context(Genome.open(genome))
         contigs = Contigs(opened, AliasTable() if alias is None else AliasTable.read(alias))
         if length is not None and length > int(opened.lengths.max()):
             raise DnabertError(f"--window {length} is longer than every contig of {genome}")
-        regions = None if grid else read_regions(windows, opened, contigs.aliases, loaded.k)
+        regions = None if grid else read_regions(windows, opened, contigs.aliases, loaded.k, scored_by=config)
         source = VcfSource(vcf, UNIT_RECORDS)
         samples = _samples(source, vcf)
         loaded, choice = resolve_precision(loaded, model, precision, device=device, expected=inf, progress=progress)

@@ -71,7 +71,8 @@ def saturate(
     check_outputs([genome, regions, background, alias], {"--output": output, "--summary": summary})
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
     readout = loaded.readout(class_name)
-    length = window_length(window, loaded.block.window if loaded.block else None, loaded.k)
+    config, block = loaded.network.config, loaded.block
+    length = window_length(window, block.window if block else None, loaded.k, scored_by=config)
     counts = SaturationSummary()
     with ExitStack() as stack:
         opened = stack.enter_context(Genome.open(genome))
