@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..engine.cluster import Offer, connected, offered, run_shards
+from ..engine.actors import run_shards
+from ..engine.cluster import Offer, connected, offered
 from ..engine.jobs import Job, Receipt, read_job
 from ..errors import DnabertError, FormatError
 from ..io.atomic import publish
@@ -113,7 +114,7 @@ def _token(folder: Path) -> Iterator[tuple[Path, str]]:
 
 @dataclass(frozen=True)
 class _There:
-    """Opens the work in an actor: see `engine.cluster.Open`."""
+    """Opens the work in an actor: see `engine.actors.Open`."""
 
     opening: Callable[..., AbstractContextManager[Session[Any]]]
     given: Mapping[str, Any]
@@ -141,7 +142,7 @@ class _There:
 
 @dataclass(frozen=True)
 class _Shards:
-    """See `engine.cluster.Opened`."""
+    """See `engine.actors.Opened`."""
 
     session: Session[Any]
 
@@ -154,7 +155,7 @@ class _Shards:
 
 @dataclass
 class _Watch:
-    """See `engine.cluster.Watch`."""
+    """See `engine.actors.Watch`."""
 
     folder: Path
     offer: Offer

@@ -15,14 +15,11 @@ import numpy as np
 from ..analysis.sequences import embed_sequences, predict_sequences
 from ..engine.model import Model
 from ..errors import DnabertError, FormatError
-from ..io import TABLES, ends_with
-from ..io.columns import packed
 from ..io.sequences import SequenceUnit, sequence_units
 from ..io.text import open_text
-from ..seq.batch import Windows, kmer_ids
-from ..seq.table import TextColumn
+from ..seq.batch import kmer_ids
 from ..seq.types import F32
-from ..seq.vocab import UNK, Vocabulary
+from ..seq.vocab import Vocabulary
 from .cluster import asked_cluster, on_cluster
 from .common import check_outputs, write_summary
 from .estimate import estimate as foretold
@@ -32,11 +29,11 @@ from .measure import Watch
 from .outputs import Output
 from .precision import load_first
 from .progress import Progress, silent
+from .sequence_output import Answered, counts_of, predictions, unread_note, vectors
 from .session import Reread, Session, those_of
 
 __all__ = ["embed", "open_embed", "open_predict", "predict", "sequence_facts", "tokenize"]
 
-_NAMED = 5  # names that a note gives
 _SHARD_UNITS = 4
 _DOING = {"predict": "predicting", "embed": "embedding"}
 
@@ -84,7 +81,7 @@ def open_predict(
     work: Work | None,
     began: float,
     progress: Progress,
-) -> Iterator[Session[_Answered]]:
+) -> Iterator[Session[Answered]]:
     """What `predict` of such arguments needs, opened; an estimate counts from when the verb `began`."""
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
     loaded.need_head()
@@ -96,7 +93,7 @@ def open_predict(
         predict_sequences(loaded, units, write, done)
 
     asked = _Asked("predict", sequences, output, precision, device, model, work, began)
-    yield _opened(asked, loaded, _predictions(loaded, output), check, answer, progress)
+    yield _opened(asked, loaded, predictions(loaded, output), check, answer, progress)
 
 
 def embed(
@@ -143,7 +140,7 @@ def open_embed(
     work: Work | None,
     began: float,
     progress: Progress,
-) -> Iterator[Session[_Answered]]:
+) -> Iterator[Session[Answered]]:
     """What `embed` of such arguments needs, opened; an estimate counts from when the verb `began`."""
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
 
@@ -158,12 +155,10 @@ def open_embed(
 
     width = loaded.network.config.encoder.hidden_size
     asked = _Asked("embed", sequences, output, precision, device, model, work, began, {"pooling": pooling})
-    yield _opened(asked, loaded, _vectors(output, width), check, answer, progress)
+    yield _opened(asked, loaded, vectors(output, width), check, answer, progress)
 
 
-def _run(
-    opening: Callable[..., AbstractContextManager[Session[_Answered]]], asked: Mapping[str, Any]
-) -> dict[str, Any]:
+def _run(opening: Callable[..., AbstractContextManager[Session[Answered]]], asked: Mapping[str, Any]) -> dict[str, Any]:
     """Answer the sequences of a file as asked; returns the facts of the run, written to its summary too."""
     began, sequences, output = time.monotonic(), asked["sequences"], asked["output"]
     check_outputs([sequences], {"--output": output, "--summary": asked["summary"]})
@@ -207,22 +202,14 @@ class _Asked:
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Answered:
-    """A unit and its rows."""
-
-    unit: SequenceUnit
-    rows: F32
-
-
 def _opened(
     asked: _Asked,
     loaded: Model,
-    output: Output[_Answered],
+    output: Output[Answered],
     check: Callable[[SequenceUnit], None],
     answer: Callable[[Model, Iterator[SequenceUnit], Write, Callable[[int], None]], None],
     progress: Progress,
-) -> Session[_Answered]:
+) -> Session[Answered]:
     """A session that answers the sequences of a file."""
     work = asked.work
     sequences = stored_input(work, "sequences", asked.sequences)
@@ -233,12 +220,12 @@ def _opened(
     stream = Reread(lambda: sequence_units(sequences))
 
     def score(
-        model: Model, units: Iterable[SequenceUnit], write: Callable[[_Answered], None], done: Callable[[int], None]
+        model: Model, units: Iterable[SequenceUnit], write: Callable[[Answered], None], done: Callable[[int], None]
     ) -> None:
-        answer(model, _checked(units, check), lambda unit, rows: write(_Answered(unit, rows)), done)
+        answer(model, _checked(units, check), lambda unit, rows: write(Answered(unit, rows)), done)
 
     def foretell(machines: int) -> dict[str, Any]:
-        def watched(watch: Watch, units: Iterable[SequenceUnit], write: Callable[[_Answered], None]) -> None:
+        def watched(watch: Watch, units: Iterable[SequenceUnit], write: Callable[[Answered], None]) -> None:
             score(watch.model(loaded), units, write, lambda sequences: None)
 
         whole = of_sequences(sequence_units(sequences), work.shard_size if work else _SHARD_UNITS)
@@ -247,7 +234,7 @@ def _opened(
             began=asked.began, machines=machines, about=choice.facts(),
         )  # fmt: skip
 
-    def run(results: Results[_Answered], progress: Progress) -> None:
+    def run(results: Results[Answered], progress: Progress) -> None:
         units = results.follow(results.of_shards(stream.units(results.first)))
         score(loaded, units, results.write, progress(results.doing(_DOING[asked.verb]), "sequences", None))
 
@@ -262,7 +249,7 @@ def _opened(
         options | choice.decisive(),
         settings,
         [output],
-        lambda answered: _counts(answered.unit, loaded.k),
+        lambda answered: counts_of(answered.unit, loaded.k),
         lambda: loaded.notes,
         lambda: _counted(sequences, progress),
     )
@@ -272,7 +259,7 @@ def _opened(
 def sequence_facts(settings: Mapping[str, Any], counts: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
     """The facts of a run out of its settings, the counts of its units and notes on how it ran."""
     counted = {"sequences": 0, "shorter_than_k": 0, "without_known_kmer": 0} | dict(counts)
-    unread = _unread_note(counted["without_known_kmer"], counted.pop("unread", []), settings["k"])
+    unread = unread_note(counted["without_known_kmer"], counted.pop("unread", []), settings["k"])
     told = {name: value for name, value in settings.items() if name not in ("k", "later_notes", "choices")}
     return {**told, **counted, "notes": [*unread, *settings["later_notes"], *notes]}
 
@@ -285,41 +272,6 @@ def _counted(sequences: str | Path, progress: Progress) -> int:
         units += 1
         advance(len(unit.windows))
     return units
-
-
-def _predictions(model: Model, path: str | Path) -> Output[_Answered]:
-    """A table of probabilities (values)."""
-    if not ends_with(path, TABLES):
-        raise FormatError(f"{path}: unknown kind of table; name the output {', '.join(TABLES)}")
-    regression = model.network.config.regression
-    columns = [("name", "str")]
-    columns += [("base", "int"), ("letter", "str")] if model.labels_bases else [("length", "int")]
-    columns += [("value", "float")] if regression else [(f"p_{label}", "float") for label in model.labels]
-    columns += [] if regression else [("predicted", "str")]
-
-    def put(sink: Any, answered: _Answered) -> None:
-        unit, answers = answered.unit, answered.rows
-        about = _bases_of(unit) if model.labels_bases else [packed(unit.names), unit.windows.lengths]
-        rows = [*about, *np.ascontiguousarray(answers.T)]
-        if not regression:
-            rows.append(packed([model.labels[i] if i >= 0 else "." for i in _likeliest(answers)]))
-        sink.write(rows)
-
-    return Output("output", path, {"kind": "table", "columns": columns}, put)
-
-
-def _vectors(path: str | Path, width: int) -> Output[_Answered]:
-    """An array or a table of vectors."""
-
-    def put_rows(sink: Any, answered: _Answered) -> None:
-        sink.write([packed(answered.unit.names), *np.ascontiguousarray(answered.rows.T)])
-
-    if ends_with(path, (".npy",)):
-        return Output("output", path, {"kind": "array", "columns": width}, lambda sink, of: sink.write(of.rows))
-    if not ends_with(path, (".parquet",)):
-        raise FormatError(f"{path}: unknown kind of output; name it .npy or .parquet")
-    columns = [("name", "str"), *((f"d{i}", "float") for i in range(width))]
-    return Output("output", path, {"kind": "table", "columns": columns}, put_rows)
 
 
 def tokenize(
@@ -351,16 +303,6 @@ def _checked(units: Iterable[SequenceUnit], check: Callable[[SequenceUnit], None
         yield unit
 
 
-def _bases_of(unit: SequenceUnit) -> list[TextColumn]:
-    """Name, place and letter of every base of a unit."""
-    windows = unit.windows
-    lengths = windows.lengths
-    letters, bounds = packed(unit.names)
-    names = Windows(letters, bounds).take(np.repeat(np.arange(len(unit.names)), lengths))
-    place = np.arange(len(windows.bases)) - np.repeat(windows.offsets[:-1], lengths)
-    return [(names.bases, names.offsets), place, (windows.bases, np.arange(len(windows.bases) + 1))]
-
-
 class _Counter:
     """Counts what is done and passes it on."""
 
@@ -371,43 +313,3 @@ class _Counter:
     def __call__(self, done: int) -> None:
         self.done += done
         self._advance(done)
-
-
-def _counts(unit: SequenceUnit, k: int) -> dict[str, Any]:
-    """What a unit is counted as; `unread`: the first names of those without a known k-mer, so that the model sees
-    nothing but [UNK]."""
-    windows = unit.windows
-    starts = windows.offsets[:-1]
-    ends = windows.offsets[1:] - k + 1
-    read = np.zeros(len(windows.bases) + 1, np.int64)
-    if len(windows.bases) >= k:
-        known = kmer_ids(windows.bases, k) != UNK
-        np.cumsum(known, out=read[1 : len(known) + 1])
-    long = ends > starts
-    rows = np.flatnonzero(long)[read[ends[long]] == read[starts[long]]].tolist()
-    short = ~long if unit.second is None else ~long | (unit.second.lengths < k)
-    return {
-        "sequences": len(windows),
-        "shorter_than_k": int(np.count_nonzero(short)),
-        "without_known_kmer": len(rows),
-        "unread": [unit.names[row] for row in rows[:_NAMED]],
-    }
-
-
-def _unread_note(count: int, names: list[str], k: int) -> list[str]:
-    if not count:
-        return []
-    shown = names[:_NAMED]
-    more = f" and {count - len(shown):,} more" if count > len(shown) else ""
-    return [
-        f"sequences without one {k}-mer of A, C, G and T, whose answers say nothing: {count:,} "
-        f"({', '.join(shown)}{more})"
-    ]
-
-
-def _likeliest(answers: F32) -> list[int]:
-    """The column of the highest probability of each row, -1 where a row has no answer."""
-    missing = np.isnan(answers[:, 0])
-    best = np.where(missing, -1, np.nan_to_num(answers).argmax(axis=1))
-    found: list[int] = best.tolist()
-    return found
