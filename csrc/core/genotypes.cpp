@@ -1,5 +1,6 @@
 #include "core/genotypes.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "core/number.hpp"
@@ -22,8 +23,8 @@ struct Genotype {
     bool phased = true;
 };
 
-/// False where the text is no GT.
-bool read_genotype(std::string_view text, Genotype& found) {
+/// False where the text is no GT, or names an allele beyond the `last`.
+bool read_genotype(std::string_view text, int64_t last, Genotype& found) {
     found = Genotype();
     if (text.empty()) return false;
     size_t at = 0;
@@ -41,7 +42,7 @@ bool read_genotype(std::string_view text, Genotype& found) {
             while (at < text.size() && text[at] >= '0' && text[at] <= '9' && at - first < 5) {
                 allele = 10 * allele + (text[at++] - '0');
             }
-            if (at == first || allele > INT16_MAX) return false;
+            if (at == first || allele > last) return false;
         }
         if (copy < 2) found.alleles[copy] = static_cast<int16_t>(allele);
         if (copy == 2) found.alleles[0] = found.alleles[1] = carried_many;
@@ -80,8 +81,11 @@ int64_t read_genotypes(std::string_view text, std::span<const int64_t> columns, 
         throw std::invalid_argument("genotypes must have a place for every sample of every record");
     }
     for (size_t record = 0; record < records; ++record) {
-        const auto info_end = static_cast<size_t>(columns[record * VcfColumns::kWidth + VcfColumns::info_end]);
-        std::string_view rest = text.substr(info_end);
+        const int64_t* const c = columns.data() + record * VcfColumns::kWidth;
+        const std::string_view alts = text.substr(static_cast<size_t>(c[VcfColumns::alt]),
+                                                  static_cast<size_t>(c[VcfColumns::qual] - 1 - c[VcfColumns::alt]));
+        const int64_t last = std::min<int64_t>(INT16_MAX, 1 + std::count(alts.begin(), alts.end(), ','));
+        std::string_view rest = text.substr(static_cast<size_t>(c[VcfColumns::info_end]));
         rest = rest.substr(0, rest.find('\n'));
         if (rest.ends_with('\r')) rest.remove_suffix(1);
         if (rest.empty()) return static_cast<int64_t>(record);
@@ -92,7 +96,7 @@ int64_t read_genotypes(std::string_view text, std::span<const int64_t> columns, 
             std::string_view field = take(rest, '\t');
             const size_t at = record * samples + sample;
             Genotype found;
-            if (place >= 0 && !read_genotype(take(field, ':'), found)) return static_cast<int64_t>(record);
+            if (place >= 0 && !read_genotype(take(field, ':'), last, found)) return static_cast<int64_t>(record);
             alleles[2 * at] = found.alleles[0];
             alleles[2 * at + 1] = found.alleles[1];
             phased[at] = found.phased;

@@ -18,8 +18,8 @@ enum Carried : int16_t {
 ///
 /// `columns` as split_vcf gives them. alleles [n * samples * 2]: 0 is REF, 1 the first ALT; phased [n * samples]: 1
 /// where all separators are '|' (or there is one copy); phase_set [n * samples]: PS, 0 where it is missing or no number
-/// (its bytes' hash then). Samples of a record without GT are unknown. Returns the first record with too few columns or
-/// a GT that is none, -1 if there is none such.
+/// (its bytes' hash then). Samples of a record without GT are unknown. Returns the first record with too few columns, a
+/// GT that is none or an allele that ALT does not have; -1 if there is none such.
 int64_t read_genotypes(std::string_view text, std::span<const int64_t> columns, size_t samples,
                        std::span<int16_t> alleles, std::span<uint8_t> phased, std::span<int64_t> phase_set);
 

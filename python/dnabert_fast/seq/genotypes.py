@@ -31,7 +31,10 @@ class Genotypes:
 
 
 def genotypes(records: Records, samples: int) -> Genotypes:
-    """The genotypes of a unit's records; FormatError names a record with a GT that is none or with columns missing."""
+    """The genotypes of a unit's records.
+
+    FormatError names a record with a GT that is none or of alleles that it does not have, or with columns missing.
+    """
     n = len(records)
     carried = np.empty((n, samples, 2), np.int16)
     phased = np.empty((n, samples), np.uint8)
@@ -41,6 +44,6 @@ def genotypes(records: Records, samples: int) -> Genotypes:
     if wrong >= 0:
         raise FormatError(
             f"{records.where(wrong)}: a genotype that cannot be read, or fewer of them than the header has samples; GT "
-            "is numbers of alleles, as in 0|1"
+            "is numbers of the record's alleles, as in 0|1"
         )
     return Genotypes(carried, phased.astype(np.bool_), phase_set)
