@@ -437,8 +437,13 @@ void ScoreTable::take(const Row& row, std::span<const int32_t> columns, std::spa
         }
         float value = std::numeric_limits<float>::quiet_NaN();
         if (!text.empty() && text != "." && text != "NA" && text != "nan") {
-            const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-            if (read.ec != std::errc() || read.ptr != text.data() + text.size() || !std::isfinite(value)) {
+            const char* const end = text.data() + text.size();
+            auto read = std::from_chars(text.data(), end, value);
+            if (double wide = 0; read.ec == std::errc::result_out_of_range) {  // of a float; 1e-50 is nearly 0
+                read = std::from_chars(text.data(), end, wide);
+                value = static_cast<float>(wide);
+            }
+            if (read.ec != std::errc() || read.ptr != end || !std::isfinite(value)) {
                 fail(path_, "the row at " + place(held_at_) + " has '" + excerpt(text) + "' in column " +
                                 columns_[static_cast<size_t>(columns[c])] + ", which is no number");
             }
@@ -486,6 +491,8 @@ void ScoreTable::find(size_t contig, const Alleles& alleles, std::span<const int
             const TableIndex::Contig& there = index_.contigs[contig];
             const auto tile = static_cast<size_t>(std::max<int64_t>(position - 1, 0) >> index_.shift);
             held_at_ = -1;
+            held_.clear();
+            rows_.clear();
             last_ = 0;
             ended_ = tile >= there.tiles.size();
             if (!ended_) seek(there.tiles[tile]);

@@ -219,3 +219,19 @@ def test_an_index_of_another_table_is_no_crash(tmp_path: Path) -> None:
     records, alleles = unit_of(["1 1900001 A C"])
     with pytest.raises(FormatError, match="its index is of another file"):
         look_up(records, alleles, ScoreTable(short))
+
+
+def test_rows_of_another_contig_do_not_stay(tmp_path: Path) -> None:
+    """POS 0 is a telomere; what is deleted there has no row before it."""
+    table = ScoreTable(write_table(tmp_path / "t.tsv.gz", ["1\t5\tGA\tG\t1\t1", "2\t5\tG\tA\t1\t1"]))
+    records, alleles = unit_of(["1 5 GA G", "2 0 AT T"])
+    assert look_up(records, alleles, table).hits.tolist() == [HITS.index("FOUND"), HITS.index("NOT_IN_TABLE")]
+
+
+def test_numbers_smaller_than_floats_are_nothing(tmp_path: Path) -> None:
+    lines = ["1\t5\tG\tA\t1e-50\t-1e-60", "1\t6\tG\tA\t1e50\t1"]
+    table = ScoreTable(write_table(tmp_path / "t.tsv.gz", lines))
+    records, alleles = unit_of(["1 5 G A"])
+    assert [values.tolist() for values in look_up(records, alleles, table).fields.values()] == [[0.0], [0.0]]
+    with pytest.raises(FormatError, match="the row at 1:6 has '1e50' in column RawScore, which is no number"):
+        look_up(*unit_of(["1 6 G A"]), table)
