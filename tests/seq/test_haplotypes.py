@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from oracle.haplotypes import Change, of_window
 
 from dnabert_fast.seq.batch import Windows
+from dnabert_fast.seq.genotypes import genotypes
 from dnabert_fast.seq.haplotypes import Carriers, HaplotypeFlag, Haplotypes, applied, haplotypes_of
+from dnabert_fast.seq.variants import Alleles, changes
+from dnabert_fast.seq.vcf_text import Records, allele_table
 
 CONTIG = "ACGTTGCAGGCTAGGATTACACCGTTGACGGTACCTTAGACCATGCATTGCCGATATCCGGTTAACGCATGCCTAGAGGTTCAACTG"
 
@@ -123,3 +126,39 @@ def test_overlap_and_truncation_are_told() -> None:
     assert found.alleles.tolist() == [0, 2]
     found = one_window(carriers_of([(24, 0, "ACGT", both)]))
     assert found.flags.tolist() == [HaplotypeFlag.TRUNCATED]
+    # Of a deletion that begins before the window, what lies in the window alone moves others to the left.
+    found = haplotypes_of(
+        carriers_of([(0, 6, "", both), (23, 2, "", both)]), np.array([5], np.int64), np.array([25], np.int64)
+    )
+    assert found.flags.tolist() == [HaplotypeFlag.SPANNING]
+    found = haplotypes_of(
+        carriers_of([(0, 6, "", both), (23, 4, "", both)]), np.array([5], np.int64), np.array([25], np.int64)
+    )
+    assert found.flags.tolist() == [HaplotypeFlag.SPANNING | HaplotypeFlag.TRUNCATED]
+
+
+@pytest.mark.parametrize(
+    ("genotypes_of_records", "flags", "copies"),
+    [
+        (["0/0/1"], [HaplotypeFlag.POLYPLOID], [[0, 1]]),  # no copy of it is known, and still it is told
+        (["0/0/1", "0/1"], [HaplotypeFlag.POLYPLOID], [[0, 1]]),
+        (["./1", "0/1"], [HaplotypeFlag.UNPHASED], [[0, 1]]),  # REF is taken for the unknown copy: which has both?
+        ([".|1", "0|1"], [HaplotypeFlag.MISSING], [[1]]),
+        (["./0", "0/1"], [HaplotypeFlag.MISSING], [[1]]),
+        (["./.", "0/1"], [HaplotypeFlag.MISSING], [[1]]),  # whoever else carries the first
+        (["1", "0|1"], [0, 0], [[0], [1]]),
+        (["0|0", "0/0"], [], []),
+    ],
+)
+def test_genotypes_that_are_not_whole(
+    genotypes_of_records: list[str], flags: list[int], copies: list[list[int]]
+) -> None:
+    lines = "".join(f"c\t{10 + i}\t.\tA\tC\t.\t.\t.\tGT\t{gt}\n" for i, gt in enumerate(genotypes_of_records))
+    records = Records.parse(np.frombuffer(lines.encode(), np.uint8), 2, "in.vcf")
+    table = allele_table(records)
+    contig = np.zeros(len(table.record), np.int32)
+    alleles = Alleles.of(table.record, table.kind, contig, records.position - 1, table.ref, table.alt)
+    number = np.ones(len(alleles), np.int32)
+    found = one_window(Carriers.of(alleles, changes(alleles), number, genotypes(records, 1), 0))
+    assert found.flags.tolist() == flags
+    assert [group.tolist() for group in found.copies] == copies

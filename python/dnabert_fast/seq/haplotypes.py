@@ -83,14 +83,16 @@ class Carriers:
     def of(alleles: Alleles, change: Changes, number: I32, genotypes: Genotypes, first_record: int) -> Carriers:
         """Of a unit's alleles: `number` i32[a] is each one's place among the ALTs of its record, from 1.
 
-        Alleles that nobody carries are left out. They are sorted by where they begin to change the genome.
+        Those that nobody carries are left out, unless a genotype of their record is unknown or of many copies. Alleles
+        are sorted by where they begin to change the genome.
         """
         given = genotypes.carried[alleles.record]
         carried = (given == number[:, None, None]).astype(np.uint8)
-        order = np.flatnonzero(carried.any(axis=(1, 2)))
+        order = np.flatnonzero((carried > 0).any(axis=(1, 2)) | np.isin(given, (UNKNOWN, MANY)).any(axis=(1, 2)))
         order = order[np.argsort(change.start[order], kind="stable")]
         record = alleles.record[order]
-        first, second = genotypes.carried[record, :, 0], genotypes.carried[record, :, 1]
+        # An unknown copy counts as REF.
+        first, second = (np.where(copy == UNKNOWN, 0, copy) for copy in np.moveaxis(genotypes.carried[record], 2, 0))
         return Carriers(
             change.start[order],
             change.deleted[order],
@@ -149,7 +151,7 @@ def haplotypes_of(carriers: Carriers, start: I64, end: I64) -> Haplotypes:
     # Copies with the same alleles have the same sum of these; alleles of a window are a difference of running sums.
     keys = np.random.default_rng(0).integers(1, 1 << 63, len(carriers), dtype=np.uint64)
     running = np.zeros((len(carriers) + 1, 2 * samples), np.uint64)
-    np.cumsum(carriers.carried.reshape(len(carriers), -1) * keys[:, None], axis=0, out=running[1:])
+    np.cumsum(carriers.carried.reshape(len(carriers), 2 * samples) * keys[:, None], axis=0, out=running[1:])
     first, last = np.searchsorted(carriers.start, start), np.searchsorted(carriers.start, end)
     reach = carriers.reach
     near = np.searchsorted(carriers.start, start - reach)
@@ -244,6 +246,8 @@ def _fitting(carriers: Carriers, alleles: list[int], start: int, end: int) -> tu
             continue
         if at < start:
             flags |= HaplotypeFlag.SPANNING
+            # What it takes and leaves before the window is not the window's.
+            at, deleted, added = start, at + deleted - start, max(0, at + added - start)
         # Where the allele stands once those before it are applied.
         place = at + filled - start
         if place >= end:
