@@ -12,7 +12,9 @@ from oracle import variants as oracle
 from oracle.alleles import trim
 from oracle.haplotypes import Change, of_window
 
+from dnabert_fast.analysis import haplotypes as analysis
 from dnabert_fast.errors import DnabertError, FormatError
+from dnabert_fast.seq.haplotypes import Carriers
 from dnabert_fast.workflows import haplotypes as verb
 from dnabert_fast.workflows.haplotypes import haplotypes
 from dnabert_fast.workflows.variants import variants
@@ -145,3 +147,62 @@ def test_bad_input_is_one_line(drawn: Any, make_model: MakeModel) -> None:
     with pytest.raises(DnabertError, match="no samples; haplotypes need genotypes"):
         run(drawn, make_model())
     assert not (vcf.parent / "out.tsv").exists()
+
+
+def in_repeat(folder: Path, *records: str) -> tuple[Path, Path]:
+    """A contig with 90 times A from base 110 on, and records "POS REF ALT GT" of one sample."""
+    dice = random.Random(3)
+    left, right = ("".join(dice.choices("CGT", k=size)) for size in (110, 100))
+    (folder / "g.fa").write_text(f">c\n{left}{'A' * 90}{right}\n")
+    lines = []
+    for record in records:
+        pos, ref, alt, given = record.split()
+        ref = (left + "A" * 90 + right)[int(pos) - 1] if ref == "?" else ref
+        alt = "ACGT"["ACGT".index(ref) - 1] if alt == "?" else alt
+        lines.append("\t".join(("c", pos, ".", ref, alt, ".", ".", ".", "GT", given)) + "\n")
+    head = "\t".join(("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", "a"))
+    (folder / "in.vcf").write_text(f"##fileformat=VCFv4.2\n{head}\n" + "".join(lines))
+    (folder / "r.bed").write_text("c\t100\t130\n")
+    return folder / "in.vcf", folder / "g.fa"
+
+
+@pytest.mark.parametrize("farthest", [4096, 20])
+def test_regions_wait_for_alleles_that_move_into_them(
+    tmp_path: Path, make_model: MakeModel, monkeypatch: pytest.MonkeyPatch, farthest: int
+) -> None:
+    """One that would move farther than anything waits for stays where it is, in units of any size."""
+    drawn = in_repeat(tmp_path, "106 ? ? 1|0", "150 A C 0|1", "180 AA A 1|0")
+    monkeypatch.setattr(verb, "UNIT_RECORDS", 1)
+    monkeypatch.setattr(analysis, "_UNIT_WINDOWS", 1)
+    monkeypatch.setattr(analysis, "_FARTHEST", farthest)
+    [row], _ = run(drawn, make_model(), windows=tmp_path / "r.bed", window=None, normalize=True)
+    there = ["106", "111"] if farthest > 20 else ["106"]
+    assert [allele.split(":")[0] for allele in row["ALLELES"].split(",")] == there
+
+
+def test_alleles_outside_of_regions_are_not_held(
+    tmp_path: Path, make_model: MakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the row of the allele that lies in one is there."""
+    outside = [f"{pos} ? ? 1|0" for pos in range(1, 97)], [f"{pos} ? ? 1|0" for pos in range(131, 290)]
+    drawn = in_repeat(tmp_path, *outside[0], "99 ? <DEL> 0|1", "106 ? ? 1|0", *outside[1])
+    held = []
+
+    def join(parts: list[Carriers]) -> Carriers:
+        held.append(sum(map(len, parts)))
+        return whole(parts)
+
+    whole = Carriers.join
+    monkeypatch.setattr(Carriers, "join", staticmethod(join))
+    monkeypatch.setattr(verb, "UNIT_RECORDS", 4)
+    [row], facts = run(drawn, make_model(), windows=tmp_path / "r.bed", window=None)
+    assert row["ALLELES"].startswith("106:")
+    assert facts["haplotypes"] == 1
+    assert max(held) <= 4
+
+
+def test_samples_without_alleles_have_no_rows(tmp_path: Path, make_model: MakeModel) -> None:
+    drawn = in_repeat(tmp_path, "0 N A 0|0", "106 ? ? 0|0", "150 A C 0/0")
+    found, facts = run(drawn, make_model(), windows=tmp_path / "r.bed", window=None)
+    assert (found, facts["windows"]) == ([], 0)
+    assert run(drawn, make_model())[0] == []

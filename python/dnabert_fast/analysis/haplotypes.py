@@ -23,13 +23,15 @@ from ..seq.haplotypes import (
     haplotypes_of,
 )
 from ..seq.types import F32, F64, I32, I64, Bool
-from ..seq.variants import Alleles, Flag, Placed, changes, check_reference, normalized, tiles
+from ..seq.variants import Alleles, Changes, Flag, Placed, changes, check_reference, normalized, tiles
 from ..seq.vcf_text import Records
 from .variants import Asked, ChangeScorer, VariantOptions, alleles_of
 
 __all__ = ["HaplotypeSummary", "HaplotypeUnit", "score_haplotypes"]
 
 _UNIT_WINDOWS = 1024
+_FARTHEST = 4096
+"""Bases that an allele may move to the left. One that would move farther, past windows that are done, stays."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,7 @@ def _ready(
         alleles, _ = alleles_of(records, contig_of)
         alleles = check_reference(alleles, genome, tolerate=options.ref_mismatch == "warn")
         given = genotypes(records, samples)
-        change = normalized(alleles, genome) if options.normalize else changes(alleles)
+        change = _moved(alleles, genome) if options.normalize else changes(alleles)
         longest = np.maximum(change.deleted, change.inserted.lengths)
         alleles = alleles.flagged(longest > _longest_window(options), Flag.LONG_ALLELE)
         carriers = Carriers.of(alleles, change, _numbers(alleles.record), given, records_before)
@@ -216,6 +218,19 @@ def _ready(
         yield from pending.all()
 
 
+def _moved(alleles: Alleles, genome: Genome) -> Changes:
+    """The change of each allele moved to the left, as far as windows wait for it."""
+    change, moved = changes(alleles), normalized(alleles, genome)
+    far = np.flatnonzero(moved.start < alleles.position - _FARTHEST)
+    if not len(far):
+        return moved
+    which = np.arange(len(alleles))
+    which[far] += len(alleles)
+    start, deleted = np.concatenate([moved.start, change.start]), np.concatenate([moved.deleted, change.deleted])
+    inserted = Windows.concatenate([moved.inserted, change.inserted])
+    return Changes(start[which], deleted[which], inserted.take(which))
+
+
 def _longest_window(options: VariantOptions) -> int:
     if options.regions is None:
         assert options.window is not None
@@ -228,7 +243,7 @@ class _Pending:
 
     def __init__(self, contig: int, genome: Genome, options: VariantOptions) -> None:
         self.contig = contig
-        self.reached = 0
+        self.reached = -1
         self._options = options
         self._length = int(genome.lengths[contig])
         self._carriers: Carriers | None = None
@@ -243,7 +258,6 @@ class _Pending:
         """Take alleles of records up to base `reached`."""
         self.reached = reached
         self._records += records
-        self._carriers = carriers if self._carriers is None else Carriers.join([self._carriers, carriers])
         options = self._options
         if options.regions is None:
             assert options.window is not None
@@ -252,13 +266,28 @@ class _Pending:
             start = tiles(at, length, options.window) if options.tiled else at - options.window // 2
             more = _windows(start, start + options.window, np.zeros(len(at), np.bool_))
             self._windows = np.unique(np.concatenate([self._windows, more]), axis=0)
+        else:
+            carriers = carriers.take(np.flatnonzero(self._wanted(carriers)))
+        self._carriers = carriers if self._carriers is None else Carriers.join([self._carriers, carriers])
+
+    def _wanted(self, carriers: Carriers) -> Bool:
+        """Alleles that lie in one of the regions, or reach into one: few where these are far between."""
+        last = carriers.start + np.where(carriers.usable, np.maximum(carriers.deleted - 1, 0), 0)
+        before = np.searchsorted(self._windows[:, 0], last, side="right")  # windows that begin up to its last base
+        ends = np.maximum.accumulate(np.append(0, self._windows[:, 1]))
+        found: Bool = ends[before] > carriers.start
+        return found
+
+    @property
+    def _limit(self) -> int:
+        """The base before which no allele to come begins."""
+        # Alleles that are moved left come from records further on.
+        return self.reached - (_FARTHEST if self._options.normalize else 0)
 
     def complete(self) -> Iterator[_Ready]:
         """The windows that no later record reaches, and no more of them than a unit has."""
-        # Alleles that are moved left come from records further on.
-        limit = self.reached - (self._options.window or 0 if self._options.normalize else 0)
         ends = self._windows[:, 1]
-        late = np.flatnonzero(ends > limit)
+        late = np.flatnonzero(ends > self._limit)
         done = int(late[0]) if len(late) else len(ends)
         while done >= _UNIT_WINDOWS:
             yield self._taken(_UNIT_WINDOWS)
@@ -277,7 +306,8 @@ class _Pending:
         wanted = (carriers.start >= windows[0, 0] - reach) & (carriers.start < windows[:, 1].max())
         records, self._records = self._records, 0
         if len(self._windows):
-            self._carriers = carriers.take(np.flatnonzero(carriers.start >= self._windows[0, 0] - reach))
+            first = min(int(self._windows[0, 0]), self._limit - (self._options.window or 0))  # of windows to come too
+            self._carriers = carriers.take(np.flatnonzero(carriers.start >= first - reach))
         chosen = carriers.take(np.flatnonzero(wanted))
         return _Ready(self.contig, windows[:, 0], windows[:, 1], windows[:, 2] > 0, chosen, records)
 
@@ -312,12 +342,12 @@ def _runs(contigs: I32) -> Iterator[tuple[int, range]]:
 def _need_order(records: Records, contigs: I32, pending: _Pending | None, seen: set[int]) -> None:
     """Raise FormatError at the first record that is not where a sorted file would have it."""
     known, current = set(seen), pending.contig if pending is not None else None
-    at = pending.reached if pending is not None else 0
+    at = pending.reached if pending is not None else -1
     for contig, part in _runs(contigs):
         if contig < 0:
             continue
         if contig != current:
-            again, at = contig in known, 0
+            again, at = contig in known, -1
             known.add(contig)
             current = contig
         else:
