@@ -52,10 +52,12 @@ def test_every_allele_that_is_left_out_is_counted_by_its_reason(tmp_path: Path) 
         Row("chr9", 8, "A", "C", "CLNSIG=Pathogenic|Benign;DNABERT_DIFF=0.5;DNABERT_b_LLR=1;DNABERT_FLAG=."),
         Row("chr9", 9, "A", "C,G", "CLNSIG=Benign;DNABERT_DIFF=0.5;DNABERT_b_LLR=1,2;DNABERT_FLAG=.,."),
     ]
-    facts = judged([write_vcf(tmp_path / "in.vcf", [*given.rows, *odd])], tmp_path / "out")
+    alone = '##INFO=<ID=DNABERT_b_FLAG,Number=A,Type=String,Description="x">\n'  # b was run by itself
+    meta = META.replace("##INFO=<ID=DNABERT_FLAG", f"{alone}##INFO=<ID=DNABERT_FLAG")
+    facts = judged([write_vcf(tmp_path / "in.vcf", [*given.rows, *odd], meta)], tmp_path / "out")
     assert (facts["alleles"], facts["judged"]) == (70, 60)
     assert facts["without_truth"] == {"no CLNSIG": 2, "CLNSIG is Pathogenic|Benign": 1}
-    # A model without flags of its own in the file has nothing but "no value" to say.
+    # A model whose own flags say nothing has nothing but "no value" to say.
     assert facts["without_score"] == {
         "NO_CONTIG, no value": 2, "SYMBOLIC&NO_CONTIG, no value": 1, "no value": 1,
     }  # fmt: skip
@@ -66,6 +68,9 @@ def test_every_allele_that_is_left_out_is_counted_by_its_reason(tmp_path: Path) 
     assert left_out[:60] == ["."] * 60
     assert left_out[64] == "DNABERT_b_LLR: no value"
     assert sum(sum(part.values()) for part in (facts["without_truth"], facts["without_score"])) + 3 + 60 == 70
+    # Several models of one run have one field of flags.
+    facts = judged([write_vcf(tmp_path / "one.vcf", [*given.rows, *odd])], tmp_path / "again")
+    assert facts["without_score"] == {"NO_CONTIG": 2, "SYMBOLIC&NO_CONTIG": 1, "no value": 1}
 
 
 def test_a_score_that_lacks_many_alleles_is_refused_or_asked_for(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ __all__ = ["DIRECTIONS", "JudgedAlleles", "Score", "asked_scores", "read_alleles
 DIRECTIONS = ("sign", "neg", "abs")
 
 _OURS = re.compile(r"(DNABERT(?:_[A-Za-z0-9_]+?)?)_(DIFF|LOGOR|LLR)")
+_FLAG = "DNABERT_FLAG"
 _MISFIT = "another number of values than alleles"
 _USUAL = {"DIFF": "abs", "LOGOR": "abs", "LLR": "neg"}
 
@@ -175,7 +176,7 @@ def _read_first(
         known, untold = truth.of(_strings(told.texts))
         for row in np.flatnonzero(told.misfit).tolist():
             untold[row] = _MISFIT
-        found = {name: _numbers(unit, name, file.path, reasons) for name in fields}
+        found = {name: _numbers(unit, name, file, reasons) for name in fields}
         part = JudgedAlleles(
             contigs=(),
             contig=numbers[unit.contig],
@@ -218,14 +219,15 @@ def _strings(texts: Windows) -> list[str]:
     return [letters[a:b].decode("utf-8", "replace") for a, b in pairwise(texts.offsets.tolist())]
 
 
-def _numbers(unit: AlleleUnit, name: str, path: Path, reasons: Reasons) -> tuple[F64, I32]:
+def _numbers(unit: AlleleUnit, name: str, file: AlleleFile, reasons: Reasons) -> tuple[F64, I32]:
     """A field's numbers, and why those that are missing are: the flags of our own scores, where there are some."""
     found = unit.values(name)
-    values = as_numbers(found.texts, name, str(path))
+    values = as_numbers(found.texts, name, str(file.path))
     rows = np.flatnonzero(np.isnan(values))
     words = np.where(found.misfit[rows], _MISFIT, "no value").astype(object)
     if (ours := _OURS.fullmatch(name)) and len(rows):
-        flags = np.array(_strings(unit.values(f"{ours[1]}_FLAG").texts), object)[rows]
+        own = f"{ours[1]}_FLAG"  # of a model that ran alone; several have one field of flags
+        flags = np.array(_strings(unit.values(own if own in file.fields else _FLAG).texts), object)[rows]
         words = np.where((flags == "") | (flags == "."), words, flags)
     why = np.zeros(len(values), np.int32)
     why[rows] = reasons.of([str(word) for word in words])
@@ -258,7 +260,7 @@ def _join(
         at = np.minimum(np.searchsorted(keys, found), len(keys) - 1)
         rows = np.flatnonzero((keys[at] == found) & (numbers >= 0))[::-1]  # backwards, so that the first one counts
         for name in fields:
-            given, why = _numbers(unit, name, file.path, reasons)
+            given, why = _numbers(unit, name, file, reasons)
             new = rows[missing[name][at[rows]] == absent]
             values[name][at[new]], missing[name][at[new]] = given[new], why[new]
         advance(len(numbers), file.share)
