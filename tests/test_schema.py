@@ -192,6 +192,24 @@ def test_tables_of_scores(demo: dict[str, Path]) -> None:
     check("summary", lookup(demo["vcf"], [str(table)], output=out / "looked_up.vcf"))
 
 
+def test_haplotypes(demo: dict[str, Path]) -> None:
+    from dnabert_fast.workflows.haplotypes import haplotypes
+
+    out = demo["out"]
+    common = {"model": "demo", "windows": demo["genome"].parent / "promoters.bed", **OPTIONS}
+    check("summary", haplotypes(demo["calls"], demo["genome"], output=out / "h.tsv", **common))
+    check_table("haplotypes", out / "h.tsv")
+
+
+def test_variants_without_a_task(demo: dict[str, Path], make_model: Callable[..., Path]) -> None:
+    from dnabert_fast import variants
+
+    path = demo["out"] / "likely.tsv"
+    common = {"model": str(make_model("mlm", ())), "window": 41, **OPTIONS}
+    check("summary", variants(demo["vcf"], demo["genome"], output=path, **common))
+    check_table("variants", path)
+
+
 def test_job(demo: dict[str, Path]) -> None:
     from dnabert_fast import variants
     from dnabert_fast.workflows.merge import merge, status
