@@ -206,3 +206,17 @@ def test_samples_without_alleles_have_no_rows(tmp_path: Path, make_model: MakeMo
     found, facts = run(drawn, make_model(), windows=tmp_path / "r.bed", window=None)
     assert (found, facts["windows"]) == ([], 0)
     assert run(drawn, make_model())[0] == []
+
+
+def test_alleles_that_fit_no_genome_are_told(tmp_path: Path, make_model: MakeModel) -> None:
+    drawn = in_repeat(tmp_path, "106 ? ? 0|1", "150 C T 0|1", "151 A <DEL> 0|1", "301 A C,G 1|2")
+    _, facts = run(drawn, make_model())
+    assert (facts["records"], facts["alleles"], facts["usable"]) == (4, 5, 1)
+    assert facts["reasons"] == {"REF_MISMATCH": 1, "SYMBOLIC": 1, "OUT_OF_CONTIG": 2}
+    assert not any("is GENOME the assembly" in note for note in facts["notes"])
+    vcf = drawn[0]
+    vcf.write_text(vcf.read_text().replace("\nc\t", "\nother\t"))
+    found, facts = run(drawn, make_model())
+    assert found == []
+    assert facts["reasons"]["NO_CONTIG"] == 5
+    assert "no allele fits the genome: is GENOME the assembly of VCF?" in facts["notes"]

@@ -23,7 +23,7 @@ from ..seq.haplotypes import (
     haplotypes_of,
 )
 from ..seq.types import F32, F64, I32, I64, Bool
-from ..seq.variants import Alleles, Changes, Flag, Placed, changes, check_reference, normalized, tiles
+from ..seq.variants import FLAG_NAMES, Alleles, Changes, Flag, Placed, changes, check_reference, normalized, tiles
 from ..seq.vcf_text import Records
 from .variants import Asked, ChangeScorer, VariantOptions, alleles_of
 
@@ -55,8 +55,13 @@ class HaplotypeUnit:
 
 @dataclass
 class HaplotypeSummary:
-    """What a run did: windows with a haplotype other than REF, haplotypes of them, those with a score, and flags."""
+    """What a run did: records and ALT alleles read, alleles that cannot be applied by their flag (see `variants.Flag`);
+    windows with a haplotype other than REF, haplotypes of them, those with a score, and flags."""
 
+    records: int = 0
+    alleles: int = 0
+    usable: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
     windows: int = 0
     haplotypes: int = 0
     scored: int = 0
@@ -66,6 +71,15 @@ class HaplotypeSummary:
     def facts(self) -> dict[str, int | dict[str, int]]:
         """The counts as JSON can hold them; `several` are haplotypes of two alleles or more."""
         return {name: dict(value) if isinstance(value, Counter) else value for name, value in vars(self).items()}
+
+    def count(self, records: int, alleles: Alleles) -> None:
+        """Count what was read."""
+        self.records += records
+        self.alleles += len(alleles)
+        self.usable += int(np.count_nonzero(alleles.scored))
+        for flag, name in zip(Flag, FLAG_NAMES, strict=True):
+            if count := int(np.count_nonzero(alleles.flags & np.uint32(flag))):
+                self.reasons[name] += count
 
 
 @dataclass(frozen=True)
@@ -124,7 +138,7 @@ def score_haplotypes(
 
         return finish
 
-    scorer.model.run(_ready(units, samples, genome, contig_of, options), read, compute, write)
+    scorer.model.run(_ready(units, samples, genome, contig_of, options, summary), read, compute, write)
     return summary
 
 
@@ -186,6 +200,7 @@ def _ready(
     genome: Genome,
     contig_of: Callable[[list[str]], tuple[list[int], dict[str, str]]],
     options: VariantOptions,
+    summary: HaplotypeSummary,
 ) -> Iterator[_Ready]:
     """Windows in genome order, as soon as no record to come can have an allele in them."""
     pending: _Pending | None = None
@@ -198,6 +213,7 @@ def _ready(
         change = _moved(alleles, genome) if options.normalize else changes(alleles)
         longest = np.maximum(change.deleted, change.inserted.lengths)
         alleles = alleles.flagged(longest > _longest_window(options), Flag.LONG_ALLELE)
+        summary.count(len(records), alleles)
         carriers = Carriers.of(alleles, change, _numbers(alleles.record), given, records_before)
         contigs = _contigs(alleles, len(records))
         _need_order(records, contigs, pending, seen)

@@ -54,7 +54,9 @@ def haplotypes(
         )
     if quiet:
         return
-    shown = {"samples": facts["samples"], "windows with alleles": facts["windows"], "haplotypes": facts["haplotypes"]}
+    shown = {"samples": facts["samples"], "records": facts["records"], "ALT alleles": facts["alleles"]}
+    shown |= {f"  {reason}": count for reason, count in facts["reasons"].items()}
+    shown |= {"windows with alleles": facts["windows"], "haplotypes": facts["haplotypes"]}
     shown |= {"  of two alleles or more": facts["several"], "scored": facts["scored"]}
     show_counts(
         f"{facts['output']}  ({facts['seconds']:.1f} s)",

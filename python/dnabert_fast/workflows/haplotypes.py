@@ -54,7 +54,8 @@ def haplotypes(
     length), "centred" (one around each allele) or the regions of a BED file. output (.tsv, .tsv.gz, .parquet): a row
     for each haplotype of a window that is not the reference, with the samples that carry it, its scores as of
     `variants`, and the score of each of its alleles alone. Haplotypes that are not known, for want of phase, are
-    counted and have rows without scores. Returns the facts of the run, also written to `summary`.
+    counted and have rows without scores; alleles that cannot be applied are counted by reason. Returns the facts of the
+    run, also written to `summary`.
     """
     began = time.monotonic()
     check_outputs([vcf, genome, windows, alias], {"--output": output, "--summary": summary})
@@ -84,6 +85,8 @@ def haplotypes(
             scorer, opened, units, len(samples), contigs.resolve, rows.write, options, counts, progress=follow
         )
         notes = [*opened.notes, *source.header.repairs, *contigs.refused()]
+        if counts.alleles and not counts.usable:
+            notes.append("no allele fits the genome: is GENOME the assembly of VCF?")
     facts = {
         "verb": "haplotypes",
         **variant_settings(loaded, readout, options, opened, contigs.aliases, choice),
