@@ -202,6 +202,9 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     lines.write_text("CHROM\tPOS\tREF\nchr1\t1\tA\n")
     with pytest.raises(DnabertError, match=r"t\.tsv: no column ALT; a table of alleles has"):
         judged([lines], tmp_path / "out")
+    lines.write_text("CHROM\tPOS\tREF\tALT\thit\n")
+    with pytest.raises(DnabertError, match=r"t\.tsv: no rows"):
+        judged([lines], tmp_path / "out", truth="hit")
     lines.write_text("CHROM\tPOS\tREF\tALT\tDNABERT_DIFF\nchr1\tx\tA\tC\t1\n")
     with pytest.raises(DnabertError, match=r"--truth hit: .*t\.tsv has no such column"):
         judged([lines], tmp_path / "out", truth="hit")

@@ -19,7 +19,7 @@ from ..seq.batch import Windows
 from ..seq.types import I32, I64, Bool
 from ..seq.variants import Changes
 from ..seq.vcf_text import Records, allele_table
-from .report_inputs import table_chunks
+from .report_inputs import first_columns, table_chunks
 
 __all__ = ["AlleleFile", "AlleleUnit", "changes_of"]
 
@@ -57,7 +57,9 @@ class AlleleFile:
         self._source: VcfSource | None = None
         self._declared: dict[str, Declared] = {}
         if ends_with(path, TABLES):
-            self.fields = list(next(iter(table_chunks(path)), {}))
+            self.fields = first_columns(path)
+            if not self.fields:
+                raise FormatError(f"{path}: no rows")
             lacking = next((name for name in _COLUMNS if name not in self.fields), None)
             if lacking is not None:
                 raise FormatError(f"{path}: no column {lacking}; a table of alleles has {', '.join(_COLUMNS)}")
