@@ -47,6 +47,19 @@ def test_the_window_is_as_long_as_the_model_reads(
     assert facts["scored"] == 1
 
 
+def test_regions_longer_than_it_reads_are_refused_before_any_is_read(
+    make_model: Callable[..., Path], make_vcf: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "c.fa").write_text(f">c\n{GENOME * 20}\n")
+    bed = tmp_path / "r.bed"
+    given = {"model": str(make_model("mlm", ())), "output": tmp_path / "out.vcf", "windows": bed}
+    bed.write_text("c\t600\t700\nc\t0\t513\n")
+    with pytest.raises(DnabertError, match=r"r\.bed: region 2: 513 bases, but a masked-LM head reads 512 at once"):
+        variants(make_vcf(["c 620 A C"]), tmp_path / "c.fa", **given)  # type: ignore[arg-type]
+    bed.write_text("c\t600\t700\nc\t0\t512\n")
+    assert variants(make_vcf(["c 620 A C"]), tmp_path / "c.fa", **given)["scored"] == 1  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..analysis.changes import SCORES, change_meanings
@@ -21,6 +22,7 @@ from ..engine.model import Model, Run, run_together
 from ..engine.scores import Readout
 from ..errors import DnabertError, FormatError
 from ..io.rows import open_lines
+from ..nn.config import NetworkConfig
 from ..nn.many import encoder_hash
 from ..seq.aliases import AliasTable
 from ..seq.batch import PIECE
@@ -215,7 +217,7 @@ def shared_window(loaded: Sequence[LoadedModel], given: int | None) -> int:
     """
     config = loaded[0].model.network.config
     if given is None and config.head == "mlm":
-        return min(PIECE, config.encoder.max_positions - 2) + config.k - 1
+        return _at_once(config)
     trained: dict[int, AskedModel] = {}
     for one in loaded:
         if one.model.block is not None:
@@ -238,7 +240,18 @@ def shared_regions(path: str | Path, loaded: Sequence[LoadedModel], genome: Geno
     regions = read_regions(path, genome, aliases, max(one.model.k for one in loaded), scored_by=first)
     for config in others:
         check_lengths(config, regions.end - regions.start, lambda row: f"{path}: region {row + 1}")
+    if first.head == "mlm" and len(long := np.flatnonzero(regions.end - regions.start > _at_once(first))):
+        row = int(long[0])
+        raise DnabertError(
+            f"{path}: region {row + 1}: {regions.end[row] - regions.start[row]:,} bases, but a masked-LM head reads "
+            f"{_at_once(first)} at once; give shorter regions"
+        )
     return regions
+
+
+def _at_once(config: NetworkConfig) -> int:
+    """Bases that a masked-LM head reads at once."""
+    return min(PIECE, config.encoder.max_positions - 2) + config.k - 1
 
 
 @dataclass(frozen=True)
