@@ -169,6 +169,10 @@ def test_work_that_cannot_be_opened_is_one_line() -> None:
 
     with pytest.raises(DnabertError, match="no actor can be started: ValueError: no driver"):
         run_shards(FakeRay(random.Random(0)), Offer(2, "cpu", 1), broken, Watched([1]))
+    bare = FakeRay(random.Random(0), lambda ref: True)
+    bare.said = "The actor died because of an error raised in its creation task, ray::x\nModuleNotFoundError: No module"
+    with pytest.raises(DnabertError, match="no actor can be started: ModuleNotFoundError: No module"):
+        run_shards(bare, Offer(2, "cpu", 1), Work(), Watched([1]))
 
 
 def test_a_place_where_no_actor_starts_is_left_out() -> None:

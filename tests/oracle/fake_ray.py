@@ -77,7 +77,7 @@ class Actor:
         """Do the next call, or die in it."""
         ref = self.queue[0]
         if self.ray.dies(ref):
-            self.die("The actor is dead because its worker process has died. And more.")
+            self.die(self.ray.said)
             return
         self.queue.popleft()
         ref.done = True
@@ -104,6 +104,7 @@ class FakeRay:
         self.draw, self.dies = draw, dies
         self.actors: list[Actor] = []
         self.most_held = 0
+        self.said = "The actor is dead because its worker process has died. And more."
 
     def remote(self, **options: Any) -> Callable[[type], Any]:
         def kind(of: type) -> Any:

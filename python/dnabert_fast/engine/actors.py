@@ -300,5 +300,8 @@ def _why(error: BaseException) -> str:
         return str(cause)
     if cause is not error and isinstance(cause, Exception):
         return f"{type(cause).__name__}: {first_line(cause)}"
-    found = re.search(r"actor (?:is dead|died) because (.+?)[.:\n]", str(error))
+    text = str(error).strip()
+    if found := re.search(r"^[\w.]+(?:Error|Exception): .*\Z", text, re.MULTILINE):  # the end of a traceback
+        return found[0]
+    found = re.search(r"actor (?:is dead|died) because (.+?)[.:\n]", text)
     return found[1] if found else first_line(error)
