@@ -91,7 +91,7 @@ def finished(run: subprocess.Popen[str], out: Path, expected: bytes) -> str:
     assert run.returncode == 0, said
     assert out.read_bytes() == expected
     assert len(receipts(out.parent / "w")) == REGIONS
-    assert not list((out.parent / "w").glob(".seen-*"))
+    assert not list((out.parent / "w").rglob(".*"))
     return said
 
 

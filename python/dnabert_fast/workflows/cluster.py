@@ -15,7 +15,7 @@ from ..engine.actors import run_shards
 from ..engine.cluster import Offer, connected, offered
 from ..engine.jobs import Job, Receipt, read_job
 from ..errors import DnabertError, FormatError
-from ..io.atomic import publish
+from ..io.atomic import failures, writing
 from .jobs import Work, joined, try_places
 from .progress import Advance, Progress, silent
 
@@ -104,11 +104,11 @@ def on_cluster(
 @contextmanager
 def _token(folder: Path) -> Iterator[tuple[Path, str]]:
     """A file in the work folder by which nodes know that they see the same folder, while the block runs."""
-    place, token = folder / f".seen-{secrets.token_hex(4)}", secrets.token_hex(16)
-    publish(place, token.encode())
-    try:
+    token = secrets.token_hex(16)
+    with writing(folder / "seen") as place:
+        with failures(place):
+            place.write_text(token)
         yield place, token
-    finally:
         place.unlink(missing_ok=True)
 
 
