@@ -395,7 +395,7 @@ void ScoreTable::hold(std::string_view line) {
 }
 
 /// Whether a held row is the allele's; `row` is that row then.
-TableHit ScoreTable::match(std::string_view deleted, std::string_view inserted, Row& row) const {
+TableHit ScoreTable::match(int64_t start, std::string_view deleted, std::string_view inserted, Row& row) const {
     TableHit hit = TableHit::absent;
     for (size_t i = 0; i + 1 < rows_.size(); ++i) {
         const std::string_view line(held_.data() + rows_[i], rows_[i + 1] - rows_[i]);
@@ -405,9 +405,14 @@ TableHit ScoreTable::match(std::string_view deleted, std::string_view inserted, 
         row.alt = cell(line, at);
         row.rest = at <= line.size() ? line.substr(at) : std::string_view();
         if (deleted.empty() != inserted.empty()) {
-            // An insertion or deletion has the base before it in both alleles.
-            const bool anchored = !row.ref.empty() && !row.alt.empty() && upper(row.ref[0]) == upper(row.alt[0]);
-            if (anchored && same_bases(row.ref.substr(1), deleted) && same_bases(row.alt.substr(1), inserted)) {
+            // An insertion or deletion has the base before it, or at a contig's start the one behind, in both alleles.
+            if (row.ref.empty() || row.alt.empty()) continue;
+            const auto rest = [&](std::string_view allele) {
+                return start == 0 ? allele.substr(0, allele.size() - 1) : allele.substr(1);
+            };
+            const bool anchored =
+                start == 0 ? upper(row.ref.back()) == upper(row.alt.back()) : upper(row.ref[0]) == upper(row.alt[0]);
+            if (anchored && same_bases(rest(row.ref), deleted) && same_bases(rest(row.alt), inserted)) {
                 return TableHit::found;
             }
         } else if (same_bases(row.ref, deleted)) {
@@ -499,7 +504,7 @@ void ScoreTable::find(size_t contig, const Alleles& alleles, std::span<const int
         }
         if (position != held_at_) advance(position);
         Row row;
-        const TableHit hit = match(deleted, inserted, row);
+        const TableHit hit = match(alleles.start[i], deleted, inserted, row);
         if (hit == TableHit::found) take(row, columns, values, i, n);
         hits[i] = static_cast<uint8_t>(hit);
     }

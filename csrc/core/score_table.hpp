@@ -78,7 +78,7 @@ class ScoreTable {
     bool position_of(std::string_view line, int64_t& position) const;
     void advance(int64_t position);
     void hold(std::string_view line);
-    TableHit match(std::string_view deleted, std::string_view inserted, Row& row) const;
+    TableHit match(int64_t start, std::string_view deleted, std::string_view inserted, Row& row) const;
     void take(const Row& row, std::span<const int32_t> columns, std::span<float> values, size_t at, size_t n) const;
     std::string place(int64_t position) const;
 
@@ -108,9 +108,10 @@ class ScoreTable {
     std::vector<size_t> rows_;  // where each begins, and the end
 };
 
-/// The position, from 1, of an allele's row: the base before an insertion or deletion, else the first that changes.
+/// The position, from 1, of an allele's row: the base before an insertion or deletion, else the first that changes. An
+/// insertion or deletion at a contig's start has the base behind it in place of the one before (VCF 4.3, 1.6.1, REF).
 inline int64_t row_position(int64_t start, size_t deleted, size_t inserted) {
-    return start + ((deleted == 0) == (inserted == 0));
+    return start + (start == 0 || (deleted == 0) == (inserted == 0));
 }
 
 }  // namespace dnabert

@@ -13,6 +13,7 @@ import pytest
 from oracle import score_table as oracle
 
 from dnabert_fast.errors import DnabertError, FormatError
+from dnabert_fast.seq.genome import Genome
 from dnabert_fast.seq.lookup import HITS, ScoreTable, look_up, lookup_unit
 from dnabert_fast.seq.variants import Alleles
 from dnabert_fast.seq.vcf_text import Records, allele_table
@@ -235,3 +236,15 @@ def test_numbers_smaller_than_floats_are_nothing(tmp_path: Path) -> None:
     assert [values.tolist() for values in look_up(records, alleles, table).fields.values()] == [[0.0], [0.0]]
     with pytest.raises(FormatError, match="the row at 1:6 has '1e50' in column RawScore, which is no number"):
         look_up(*unit_of(["1 6 G A"]), table)
+
+
+def test_insertions_and_deletions_at_the_start_of_a_contig(tmp_path: Path) -> None:
+    """Nothing lies before them, so their rows have the base behind them."""
+    lines = ["1\t1\tAAA\tA\t1\t1", "1\t1\tA\tGTA\t2\t2", "1\t1\tA\tC\t3\t3", "1\t1\tA\tAT\t4\t4"]
+    table = ScoreTable(write_table(tmp_path / "t.tsv.gz", lines))
+    (tmp_path / "g.fa").write_text(">1\nAAACGT\n")
+    records, alleles = unit_of(["1 3 AC C", "1 1 AAA A", "1 1 A GTA", "1 1 A C", "1 1 A AT", "1 1 AA A"])
+    with Genome.open(tmp_path / "g.fa") as genome:
+        found = look_up(records, alleles, table, genome)
+    assert found.fields["CADD_RAW"].tolist()[1:5] == [1, 2, 3, 4]
+    assert found.hits.tolist() == [HITS.index("NOT_IN_TABLE"), *[HITS.index("FOUND")] * 4, HITS.index("NOT_IN_TABLE")]

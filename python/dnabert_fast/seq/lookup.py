@@ -116,7 +116,8 @@ class ScoreTable:
         n = len(contig)
         values = np.full((len(self.fields), n), np.nan, np.float32)
         hits = np.zeros(n, np.uint8)
-        rows = change.start + ((change.deleted.lengths == 0) == (change.inserted.lengths == 0))
+        anchored = (change.deleted.lengths == 0) != (change.inserted.lengths == 0)  # on a base beside
+        rows = change.start + ((change.start == 0) | ~anchored)
         order = None
         if n and (np.diff(contig) < 0).any() | ((np.diff(rows) < 0) & (np.diff(contig) == 0)).any():
             order = np.lexsort((rows, contig))
