@@ -430,7 +430,7 @@ def test_sequences_from_a_pipe(
 def test_auto_stays_what_it_was_when_the_job_began(
     run: Callable[..., Facts], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    import dnabert_fast.workflows.jobs as jobs
+    import dnabert_fast.workflows.work as jobs
 
     asked: dict[str, Any] = {"work": tmp_path / "w", "precision": "auto", "shard_size": 2}
     monkeypatch.setattr(analysis, "UNIT_BASES", 300)

@@ -16,8 +16,9 @@ from ..engine.cluster import Offer, connected, offered
 from ..engine.jobs import Job, Receipt, read_job
 from ..errors import DnabertError, FormatError
 from ..io.atomic import failures, writing
-from .jobs import Work, joined, try_places
+from .jobs import joined
 from .progress import Advance, Progress, silent
+from .work import Work, try_places
 
 if TYPE_CHECKING:
     from .session import Session

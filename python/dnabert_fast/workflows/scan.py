@@ -22,7 +22,7 @@ from .cluster import asked_cluster, on_cluster
 from .common import check_outputs, read_regions, window_length, write_summary
 from .estimate import estimate as foretold
 from .estimate import of_stretches
-from .jobs import Results, Task, Work, asked_work, precision_of, stored_input, try_places
+from .jobs import Results, Task
 from .measure import Watch
 from .outputs import Output
 from .precision import load_first
@@ -31,6 +31,7 @@ from .report import check_report
 from .report import report as report_run
 from .report_parts import command_line
 from .session import Session, those_of
+from .work import Work, asked_work, precision_of, stored_input, try_places
 
 __all__ = ["open_scan", "scan", "scan_facts"]
 

@@ -24,13 +24,14 @@ from .cluster import asked_cluster, on_cluster
 from .common import check_outputs, write_summary
 from .estimate import estimate as foretold
 from .estimate import of_sequences
-from .jobs import Results, Task, Work, asked_work, precision_of, stored_input, try_places
+from .jobs import Results, Task
 from .measure import Watch
 from .outputs import Output
 from .precision import load_first
 from .progress import Progress, silent
 from .sequence_output import Answered, counts_of, predictions, unread_note, vectors
 from .session import Reread, Session, those_of
+from .work import Work, asked_work, precision_of, stored_input, try_places
 
 __all__ = ["embed", "open_embed", "open_predict", "predict", "sequence_facts", "tokenize"]
 

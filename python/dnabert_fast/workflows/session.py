@@ -10,8 +10,9 @@ from typing import Any, Generic, TypeVar
 
 from ..engine.jobs import Job
 from ..engine.model import Model
-from .jobs import Results, Task, Work, begun
+from .jobs import Results, Task, begun
 from .progress import Progress
+from .work import Work
 
 __all__ = ["Reread", "Session", "those_of"]
 

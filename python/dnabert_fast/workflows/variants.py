@@ -28,7 +28,7 @@ from .cluster import asked_cluster, on_cluster
 from .common import GRIDS, check_outputs, write_summary
 from .estimate import Whole, of_records
 from .estimate import estimate as foretold
-from .jobs import Results, Task, Work, asked_work, precision_of, stored_input, try_places
+from .jobs import Results, Task
 from .measure import Watch
 from .precision import AUTO, Choice
 from .progress import Follow, Progress, silent
@@ -48,6 +48,7 @@ from .scorers import (
 )
 from .session import Session, those_of
 from .variant_output import VariantOutput, variant_output
+from .work import Work, asked_work, precision_of, stored_input, try_places
 
 __all__ = ["VariantOutput", "open_variants", "variant_facts", "variant_settings", "variants", "window_notes"]
 
