@@ -83,7 +83,7 @@ def checksum(folder: Path) -> str:
 
 def start(words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
     """Begin a command, which keeps a log of the units that are handed to workers."""
-    given = os.environ | {"OMP_NUM_THREADS": "1", _LOG: str(log)}
+    given = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1", _LOG: str(log)}
     command = [sys.executable, __file__, "--watched", *words]
     return subprocess.Popen(command, env=given, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
