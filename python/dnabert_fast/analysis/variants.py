@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ..engine.scores import Readout
 from ..errors import ReferenceMismatch
 from ..seq.batch import Windows
 from ..seq.genome import Genome
-from ..seq.types import F32, F64, I64
+from ..seq.types import F32, F64, I64, Bool
 from ..seq.variants import (
     FLAG_NAMES,
     UNSCORED,
@@ -36,6 +36,7 @@ __all__ = [
     "UNIT_RECORDS",
     "Asked",
     "ChangeScorer",
+    "Known",
     "ScoredUnit",
     "Scorer",
     "VariantOptions",
@@ -120,7 +121,7 @@ class VariantSummary:
     """What a run did, in counts.
 
     `reasons` counts alleles by flag and `reason_records` the records that have such an allele; `aliased` counts
-    records by "CHROM -> contig".
+    records by "CHROM -> contig"; `from_table` are those of the scored whose scores were known.
     """
 
     records: int = 0
@@ -129,6 +130,7 @@ class VariantSummary:
     reasons: Counter[str] = field(default_factory=Counter)
     reason_records: Counter[str] = field(default_factory=Counter)
     aliased: Counter[str] = field(default_factory=Counter)
+    from_table: int = 0
     pieces: int = 0
     pieces_encoded: int = 0
 
@@ -162,6 +164,11 @@ class _Work:
     placed: Placed
     asked: list[Asked]
     aliased: Counter[str]
+    known: dict[str, F32]
+
+
+Known: TypeAlias = Callable[[Records, Alleles], tuple[dict[str, F32], Bool]]
+"""What is known of the alleles of a unit: scores f32[a] by the names of fields, and of which alleles, bool[a]."""
 
 
 def score_variants(
@@ -174,6 +181,7 @@ def score_variants(
     options: VariantOptions,
     summary: VariantSummary,
     *,
+    known: Known | None = None,
     readers: int | None = None,
     progress: Callable[[int], None] = lambda records: None,
 ) -> VariantSummary:
@@ -182,8 +190,8 @@ def score_variants(
     `run` is the pipeline of the scorers' models (`Model.run`, `run_together`). `contig_of` maps names of CHROM to rows
     of `Genome.names` (-1: none) and tells which were aliased. Windows are read once for all scorers; the reference
     window of a record, and of every BED window or tile, is encoded once a unit; an ALT equal to REF scores exactly 0.
-    `readers` None: as many threads as the device needs. Raises ReferenceMismatch at the first REF that differs from the
-    genome if `options.ref_mismatch` is "error".
+    Alleles that `known` has scores of are not asked again. `readers` None: as many threads as the device needs. Raises
+    ReferenceMismatch at the first REF that differs from the genome if `options.ref_mismatch` is "error".
     """
     progress = in_turn(progress)
 
@@ -193,8 +201,12 @@ def score_variants(
         _mind_mismatches(records, alleles, options.ref_mismatch)
         change = normalized(alleles, genome) if options.normalize else changes(alleles)
         alleles, placed = place(alleles, change, genome, options.window, options.regions, tiled=options.tiled)
+        found: dict[str, F32] = {}
+        if known is not None:
+            found, there = known(records, alleles)
+            placed = placed.take(~there[placed.rows])
         asked = [scorer.prepare(placed) for scorer in scorers] if len(placed.rows) else []
-        return _Work(records, alleles, placed, asked, aliased)
+        return _Work(records, alleles, placed, asked, aliased, found)
 
     def compute(work: _Work) -> Callable[[], ScoredUnit]:
         counts = _counts(work)
@@ -225,6 +237,10 @@ def _scored(work: _Work, scorers: Sequence[Scorer], found: list[dict[str, F64]],
     for number, scorer in enumerate(scorers):
         values = found[number] if found else {}
         fields |= {scorer.name + key: table.fill(values.get(key, nothing)) for key in scorer.meanings}
+    for name, column in work.known.items():
+        unasked = np.flatnonzero(~np.isnan(column))
+        unasked = unasked[work.alleles.scored[unasked]]
+        fields[name][unasked] = column[unasked]
     return ScoredUnit(work.records, work.alleles, fields, counts)
 
 
@@ -270,10 +286,12 @@ def _mind_mismatches(records: Records, alleles: Alleles, policy: str) -> None:
 def _counts(work: _Work) -> VariantSummary:
     flags = work.alleles.flags
     sides = [side for asked in work.asked for side in asked.prepared]
+    scored = int(np.count_nonzero((flags & np.uint32(UNSCORED)) == 0))
     counts = VariantSummary(
         records=len(work.records),
         alleles=len(flags),
-        scored=int(np.count_nonzero((flags & np.uint32(UNSCORED)) == 0)),
+        scored=scored,
+        from_table=scored - len(work.placed.rows),
         aliased=work.aliased,
         pieces=sum(len(side.batch.owner) for side in sides),
         pieces_encoded=sum(len(side.distinct.first) for side in sides),

@@ -72,6 +72,9 @@ Normalize: TypeAlias = Annotated[
     bool, _option(help="Trim and left-align alleles for scoring; records stay as written.")
 ]
 Alias: TypeAlias = Annotated[Path | None, _file("Contig names: a UCSC chromAlias.txt.")]
+KnownTable: TypeAlias = Annotated[
+    Path | None, _file("Scores of `saturate`: alleles in it are not scored again.", "TSV.GZ", "--table")
+]
 Overwrite: TypeAlias = Annotated[bool, _option(help="Replace DNABERT fields that the input already has.")]
 
 # What comes out

@@ -28,6 +28,7 @@ def variants(
     normalize: o.Normalize = False,
     alias: o.Alias = None,
     overwrite: o.Overwrite = False,
+    table: o.KnownTable = None,
     precision: o.Precision = "auto",
     device: o.Device = "auto",
     threads: o.Threads = None,
@@ -62,6 +63,7 @@ def variants(
             normalize=normalize,
             alias=alias,
             overwrite=overwrite,
+            table=table,
             precision=precision,
             device=device,
             threads=threads,
@@ -83,6 +85,7 @@ def variants(
     show_counts(
         f"{facts['output']}  ({facts['seconds']:.1f} s, {_rate(facts['scored'], facts)} alleles/s)",
         {"records": facts["records"], "ALT alleles": facts["alleles"], "scored": facts["scored"]}
+        | ({"  out of the table": facts["from_table"]} if table is not None else {})
         | {f"  {reason}": count for reason, count in facts["reasons"].items()}
         | {f"contig {names}": count for names, count in facts["aliased"].items()}
         | {"pieces": facts["pieces"], "pieces encoded": facts["pieces_encoded"]},

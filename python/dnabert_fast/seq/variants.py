@@ -192,6 +192,14 @@ class Placed:
     deleted: I64
     inserted: I64
 
+    def take(self, kept: Bool) -> Placed:
+        """Those of which `kept` bool[n] is true."""
+        windows = self.reference.take(kept), self.alternative.take(kept)
+        return Placed(
+            self.rows[kept], self.start[kept], self.end[kept], *windows, self.reverse[kept],
+            self.at[kept], self.deleted[kept], self.inserted[kept],
+        )  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Regions:

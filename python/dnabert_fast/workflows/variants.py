@@ -29,6 +29,7 @@ from .common import GRIDS, check_outputs, write_summary
 from .estimate import Whole, of_records
 from .estimate import estimate as foretold
 from .jobs import Results, Task
+from .known_scores import KnownScores, table_settings
 from .measure import Watch
 from .precision import AUTO, Choice
 from .progress import Follow, Progress, silent
@@ -73,6 +74,7 @@ def variants(
     normalize: bool = False,
     alias: str | Path | None = None,
     overwrite: bool = False,
+    table: str | Path | None = None,
     precision: str = AUTO,
     device: str = "auto",
     threads: int | None = None,
@@ -96,7 +98,8 @@ def variants(
     share: a changed base stands in the middle half of its own) or a BED file whose regions are the windows.
     Every record comes out in order, unchanged but for INFO; an allele without a score has "." and its reasons in
     DNABERT_FLAG. `precision` "auto" is the fastest that has passed a check on this model and device, fp32 for short
-    inputs that no check was made for. A pre-trained model without a task gives DNABERT_LLR (see docs/zeroshot.md), in
+    inputs that no check was made for. Alleles that `table` (see `saturate`) has are not scored again, and "auto" is its
+    precision. A pre-trained model without a task gives DNABERT_LLR (see docs/zeroshot.md), in
     windows as long as it reads at once unless `window` says otherwise. `work`, `shard` and `shard_size` (in sections of
     4 MiB of text) make the run one that can be resumed and split (see docs/jobs.md), `ray` and `ray_cpus` one of the
     nodes of a Ray cluster (docs/clusters.md); `estimate` foretells the run on so many machines in place of making it.
@@ -106,7 +109,9 @@ def variants(
     began = time.monotonic()
     if ref_mismatch not in _MISMATCHES:
         raise DnabertError(f"--ref-mismatch {ref_mismatch}: choose one of {', '.join(_MISMATCHES)}")
-    check_outputs([vcf, genome, windows, alias, models], {"--output": output, "--summary": summary, "--report": report})
+    check_outputs(
+        [vcf, genome, windows, alias, models, table], {"--output": output, "--summary": summary, "--report": report}
+    )
     check_report(report, [], output)
     job = asked_work(work, shard, shard_size, _SHARD_SECTIONS, report)
     cluster = asked_cluster(ray, ray_cpus, job, [output], device=device, threads=threads, estimate=estimate)
@@ -153,6 +158,7 @@ def open_variants(
     normalize: bool,
     alias: str | Path | None,
     overwrite: bool,
+    table: str | Path | None,
     precision: str,
     device: str,
     threads: int | None,
@@ -163,6 +169,10 @@ def open_variants(
 ) -> Iterator[Session[ScoredUnit]]:
     """What `variants` of such arguments needs, opened; an estimate counts from when the verb `began`."""
     named, keys = asked_models(model, models, class_name), asked_fields(fields)
+    if table is not None:
+        if len(named) > 1:
+            raise DnabertError(f"--table {table}: holds the scores of one model; give one")
+        precision = table_settings(table)["precision"] if precision == AUTO else precision
     if report is not None and (len(named) > 1 or fields is not None):
         raise DnabertError("--report is of one model and all of its fields; leave it out, or --fields and other models")
     loaded = load_models(
@@ -204,12 +214,15 @@ def open_variants(
         shared = variant_settings(panel.model, panel.readouts[0], options, opened, aliases, panel.choices[0])
         settings = panel.settings(shared)
         prefix = prefix_of(named)
+        known = None
+        if table is not None:
+            known = KnownScores(table, settings, list(panel.scorer.meanings), opened)
         written, replaced = variant_output(output, records.header, prefix, [panel.scorer], settings, overwrite)
 
         def foretell(machines: int) -> dict[str, Any]:
             def watched(watch: Watch, units: Iterable[Records], write: Callable[[ScoredUnit], None]) -> None:
                 counting, run = [watch.scorer(panel.scorer)], watch.run(panel.run)
-                score_variants(counting, run, opened, units, contig_of, write, options, VariantSummary())
+                score_variants(counting, run, opened, units, contig_of, write, options, VariantSummary(), known=known)
 
             whole, about = records.whole(work.shard_size if work else _SHARD_SECTIONS), panel.choices[0].facts()
             return foretold(
@@ -221,12 +234,12 @@ def open_variants(
             units = results.follow(records.units(results, follow))
             score_variants(
                 [panel.scorer], panel.run, opened, units, contig_of, results.write, options, VariantSummary(),
-                progress=follow,
+                known=known, progress=follow,
             )  # fmt: skip
 
         task = Task(
             "variants",
-            {"vcf": records.named, "genome": genome},
+            {"vcf": records.named, "genome": genome, "table": table},
             settings | {"names": prefix, "overwrite": overwrite},
             {
                 "facts": panel.facts(settings), "choices": [choice.facts() for choice in panel.choices],
