@@ -110,8 +110,8 @@ def test_units_do_not_change_the_rows(
     names = ("CHROM", "START", "END", "STRAND", "ALLELES", "COPIES", "SAMPLES", "FLAG")
     assert [[row[name] for name in names] for row in parts] == [[row[name] for name in names] for row in whole]
     assert [float(row["HAP"]) for row in parts] == pytest.approx([float(row["HAP"]) for row in whole], abs=1e-5)
-    assert {k: facts[k] for k in ("windows", "haplotypes", "scored", "flags")} == {
-        k: again[k] for k in ("windows", "haplotypes", "scored", "flags")
+    assert {k: facts[k] for k in ("windows_with_alleles", "haplotypes", "scored", "flags")} == {
+        k: again[k] for k in ("windows_with_alleles", "haplotypes", "scored", "flags")
     }
 
 
@@ -204,7 +204,7 @@ def test_alleles_outside_of_regions_are_not_held(
 def test_samples_without_alleles_have_no_rows(tmp_path: Path, make_model: MakeModel) -> None:
     drawn = in_repeat(tmp_path, "0 N A 0|0", "106 ? ? 0|0", "150 A C 0/0")
     found, facts = run(drawn, make_model(), windows=tmp_path / "r.bed", window=None)
-    assert (found, facts["windows"]) == ([], 0)
+    assert (found, facts["windows_with_alleles"]) == ([], 0)
     assert run(drawn, make_model())[0] == []
 
 

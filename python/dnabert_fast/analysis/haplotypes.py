@@ -62,7 +62,7 @@ class HaplotypeSummary:
     alleles: int = 0
     usable: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
-    windows: int = 0
+    windows_with_alleles: int = 0
     haplotypes: int = 0
     scored: int = 0
     several: int = 0
@@ -184,7 +184,7 @@ def _scored(scorer: ChangeScorer, work: _Work, values: dict[str, F64]) -> Haplot
 
 def _count(summary: HaplotypeSummary, work: _Work) -> None:
     found = work.haplotypes
-    summary.windows += len(np.unique(found.window))
+    summary.windows_with_alleles += len(np.unique(found.window))
     summary.haplotypes += len(found)
     summary.scored += len(work.rows)
     summary.several += int(np.count_nonzero(np.diff(found.offsets) > 1))

@@ -56,7 +56,7 @@ def haplotypes(
         return
     shown = {"samples": facts["samples"], "records": facts["records"], "ALT alleles": facts["alleles"]}
     shown |= {f"  {reason}": count for reason, count in facts["reasons"].items()}
-    shown |= {"windows with alleles": facts["windows"], "haplotypes": facts["haplotypes"]}
+    shown |= {"windows with alleles": facts["windows_with_alleles"], "haplotypes": facts["haplotypes"]}
     shown |= {"  of two alleles or more": facts["several"], "scored": facts["scored"]}
     show_counts(
         f"{facts['output']}  ({facts['seconds']:.1f} s)",
