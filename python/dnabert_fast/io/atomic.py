@@ -37,9 +37,9 @@ def writing(path: str | Path) -> Iterator[Path]:
     partial = final.with_name(f".{final.name}.{_host()}.{os.getpid()}-{next(_numbers)}.partial")
     try:
         yield partial
-        if not partial.exists():
-            return
         with failures(final):
+            if not partial.exists():
+                return
             _flush(partial)
             os.replace(partial, final)
         with suppress(OSError):  # some file systems of networks flush no folders

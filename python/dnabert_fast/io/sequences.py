@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class SequenceUnit:
     second: Windows | None = None
 
 
-def sequence_units(path: str | Path) -> Iterator[SequenceUnit]:
+def sequence_units(path: str | Path) -> Generator[SequenceUnit, None, None]:
     """The sequences of a file in order (see `read_rows`), in units that depend on the file alone; memory holds one."""
     first = 0
     for rows in _units(read_rows(path)):

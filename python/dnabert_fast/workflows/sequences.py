@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -94,7 +94,8 @@ def open_predict(
         predict_sequences(loaded, units, write, done)
 
     asked = _Asked("predict", sequences, output, precision, device, model, work, began)
-    yield _opened(asked, loaded, predictions(loaded, output), check, answer, progress)
+    with _opened(asked, loaded, predictions(loaded, output), check, answer, progress) as session:
+        yield session
 
 
 def embed(
@@ -156,7 +157,8 @@ def open_embed(
 
     width = loaded.network.config.encoder.hidden_size
     asked = _Asked("embed", sequences, output, precision, device, model, work, began, {"pooling": pooling})
-    yield _opened(asked, loaded, vectors(output, width), check, answer, progress)
+    with _opened(asked, loaded, vectors(output, width), check, answer, progress) as session:
+        yield session
 
 
 def _run(opening: Callable[..., AbstractContextManager[Session[Answered]]], asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,6 +205,7 @@ class _Asked:
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
+@contextmanager
 def _opened(
     asked: _Asked,
     loaded: Model,
@@ -210,7 +213,7 @@ def _opened(
     check: Callable[[SequenceUnit], None],
     answer: Callable[[Model, Iterator[SequenceUnit], Write, Callable[[int], None]], None],
     progress: Progress,
-) -> Session[Answered]:
+) -> Iterator[Session[Answered]]:
     """A session that answers the sequences of a file."""
     work = asked.work
     sequences = stored_input(work, "sequences", asked.sequences)
@@ -254,7 +257,8 @@ def _opened(
         lambda: loaded.notes,
         lambda: _counted(sequences, progress),
     )
-    return Session(task, work, loaded, run, foretell)
+    with closing(stream):
+        yield Session(task, work, loaded, run, foretell)
 
 
 def sequence_facts(settings: Mapping[str, Any], counts: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:

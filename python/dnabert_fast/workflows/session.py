@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -48,19 +49,27 @@ class Session(Generic[Result]):
 class Reread(Generic[Unit]):
     """Units of a stream by their numbers, again and again; what lies behind the last ones is read on from there."""
 
-    def __init__(self, opened: Callable[[], Iterable[Unit]]) -> None:
+    def __init__(self, opened: Callable[[], Generator[Unit, None, None]]) -> None:
         self._opened = opened
-        self._units: Iterator[tuple[int, Unit]] = iter(())
-        self._read: int | None = None
+        self._stream: Generator[Unit, None, None] | None = None
+        self._next = 0
 
     def units(self, first: int = 0) -> Iterator[tuple[int, Unit]]:
         """Each unit from this number on, with its number."""
-        if self._read is None or first <= self._read:
-            self._units, self._read = enumerate(self._opened()), -1
-        for number, unit in self._units:
-            self._read = number
+        if self._stream is None or first < self._next:
+            self.close()
+            self._stream, self._next = self._opened(), 0
+        for unit in self._stream:
+            number = self._next
+            self._next += 1
             if number >= first:
                 yield number, unit
+
+    def close(self) -> None:
+        """Let go of the stream."""
+        if self._stream is not None:
+            with suppress(ValueError):  # a thread that was told to stop still reads, and lets go of it
+                self._stream.close()
 
 
 def those_of(opening: Callable[..., Any], asked: Mapping[str, Any]) -> dict[str, Any]:
