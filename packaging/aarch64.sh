@@ -37,6 +37,7 @@ fi
 step "core and modules"
 python3 -m venv "$folder/tools"
 "$folder/tools/bin/pip" -q install pybind11
+rm -f "$folder/build/CMakeCache.txt" # of another checkout, maybe
 cmake -S . -B "$folder/build" -DCMAKE_BUILD_TYPE=Release -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
     -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DDNABERT_TESTS=ON -DDNABERT_WERROR=ON \
     -DZLIB_INCLUDE_DIR="$sysroot/usr/include" -DZLIB_LIBRARY="$sysroot/usr/lib/aarch64-linux-gnu/libz.a" \
