@@ -314,3 +314,18 @@ def test_variants_are_foretold(
         assert found["notes"] == ["shards of the run: 1; each is done whole, so more machines have nothing to do"]
         shutil.rmtree(tmp_path / "out")
         (tmp_path / "out").mkdir()
+
+
+def test_a_file_without_records_takes_nothing(grch38: Path, make_model: Callable[..., Path], tmp_path: Path) -> None:
+    vcf = tmp_path / "v.vcf"
+    vcf.write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n")
+    flags: dict[str, Any] = {
+        "window": 61,
+        "device": "cpu",
+        "threads": 1,
+        "precision": "fp32",
+        "model": str(make_model()),
+    }
+    found = variants(vcf, grch38, output=tmp_path / "o.vcf", estimate=2, **flags)
+    assert (found["items"], found["passes"], found["output_bytes"]) == (0, 0, 0)
+    assert "nothing to score was found in 0 units of the input" in found["notes"]

@@ -135,9 +135,9 @@ def _nowhere(result: object) -> None:
 def _work(whole: Whole[Unit], counted: dict[int, Tally]) -> Tally:
     """What the whole run has to read, in proportion to the items of the units that were counted."""
     items = sum(whole.sample.size(whole.sample.units[place]) for place in counted)
-    share = whole.total / items
+    share = whole.total / max(1, items)
     sums = {name: sum(getattr(tally, name) for tally in counted.values()) for name in ("windows", "passes", "tokens")}
-    largest = max(tally.largest for tally in counted.values())
+    largest = max((tally.largest for tally in counted.values()), default=0)
     return Tally(**{name: round(number * share) for name, number in sums.items()}, largest=largest)
 
 
@@ -151,7 +151,7 @@ def _times(
         once += max(0.0, first.seconds - first.tally.tokens / main.rate)
         scoring = max(scoring, work.tokens / main.rate)
         measured = {"items": main.items, "seconds": round(main.seconds, 3), "tokens": main.tally.tokens}
-    on_each = math.ceil(whole.shards / machines) / whole.shards
+    on_each = math.ceil(whole.shards / machines) / max(1, whole.shards)
     return {
         "seconds": round(once + scoring, 2),
         "seconds_once": round(once, 2),
