@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from dnabert_fast.errors import FormatError
-from dnabert_fast.io.atomic import writing
+from dnabert_fast.io.atomic import clear_leftovers, writing
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -47,6 +49,37 @@ def test_a_block_that_makes_no_file_publishes_none(tmp_path: Path) -> None:
 def test_two_writers_of_one_name_do_not_share_a_file(tmp_path: Path) -> None:
     with writing(tmp_path / "a") as one, writing(tmp_path / "a") as other:
         assert one != other
+
+
+@pytest.mark.parametrize("differ", ["end of a long name", "processes"])
+def test_what_another_container_writes_is_not_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, differ: str
+) -> None:
+    """Its processes have numbers of their own: that none here has one of them says nothing."""
+    ended = os.spawnvp(os.P_NOWAIT, "true", ["true"])
+    os.waitpid(ended, 0)
+    names, spaces = ["dnabert-fast-of-dbsnp-on-a-large-cluster-1"] * 2, ["pid:[1]", "pid:[1]"]
+    if differ == "processes":
+        spaces[1] = "pid:[2]"
+    else:
+        names[1] = names[1][:-1] + "2"
+
+    def go_to(place: int) -> None:
+        monkeypatch.setattr(socket, "gethostname", lambda: names[place])
+        monkeypatch.setattr(os, "readlink", lambda path: spaces[place])
+
+    go_to(0)
+    with monkeypatch.context() as there:
+        there.setattr(os, "getpid", lambda: ended)
+        stack = ExitStack()
+        stack.enter_context(writing(tmp_path / "a")).write_text("half")
+    go_to(1)
+    clear_leftovers(tmp_path)
+    assert len(os.listdir(tmp_path)) == 1
+    go_to(0)
+    clear_leftovers(tmp_path)
+    assert os.listdir(tmp_path) == []
+    stack.close()
 
 
 def test_an_unwritable_folder_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

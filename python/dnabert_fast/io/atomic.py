@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import re
@@ -80,8 +81,17 @@ def failures(shown: str | Path) -> Iterator[None]:
 
 
 def _host() -> str:
-    """The name of this machine as it may stand in a file's name."""
-    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40] or "-"
+    """What stands in a file's name for the machine, or the container, in which the number of a process says which.
+
+    Its name alone would not do: containers share that of their machine, and long names of pods differ at their end.
+    """
+    name = socket.gethostname()
+    digest = hashlib.blake2b(name.encode(), digest_size=4)
+    with suppress(OSError):
+        digest.update(Path("/etc/machine-id").read_bytes())
+    with suppress(OSError):  # Linux alone has it
+        digest.update(os.readlink("/proc/self/ns/pid").encode())
+    return f"{re.sub(r'[^A-Za-z0-9-]', '-', name)[:24]}-{digest.hexdigest()}"
 
 
 def _runs(process: int) -> bool:
