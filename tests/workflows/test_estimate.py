@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -329,3 +330,16 @@ def test_a_file_without_records_takes_nothing(grch38: Path, make_model: Callable
     found = variants(vcf, grch38, output=tmp_path / "o.vcf", estimate=2, **flags)
     assert (found["items"], found["passes"], found["output_bytes"]) == (0, 0, 0)
     assert "nothing to score was found in 0 units of the input" in found["notes"]
+
+
+def test_an_estimate_leaves_the_work_folder_alone(
+    make_model: Callable[..., Path], grch38: Path, real_grch38: Path, tmp_path: Path
+) -> None:
+    plain = tmp_path / "v.vcf.gz"
+    plain.write_bytes(gzip.compress(real_grch38.read_bytes()))
+    flags: dict[str, Any] = {"window": 61, "device": "cpu", "threads": 1, "precision": "fp32"}
+    flags |= {"model": str(make_model()), "output": tmp_path / "o.vcf", "work": tmp_path / "w", "estimate": 1}
+    found = variants(plain, grch38, shard_size=2, **flags)
+    assert (found["shards"], os.listdir(tmp_path)) == (1, ["v.vcf.gz"])
+    with pytest.raises(DnabertError, match="--estimate is of the whole run"):
+        variants(plain, grch38, shard="1/2", **flags)

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import dnabert_fast.analysis.scan as analysis
 import dnabert_fast.io.sequences as sequences_io
+import dnabert_fast.workflows.sequences as of_sequences
 import dnabert_fast.workflows.variants as of_variants
 from dnabert_fast import merge, status
 from dnabert_fast.errors import DnabertError, FormatError
@@ -401,6 +402,10 @@ def test_what_a_killed_writer_left_is_cleared(run: Callable[..., Facts], tmp_pat
     assert [path for path in kept if not path.exists()] == []
 
 
+def fails(*args: Any, **more: Any) -> None:
+    raise Stopped
+
+
 def test_sequences_from_a_pipe(
     run: Callable[..., Facts], reads: Path, make_model: MakeModel, whole: Callable[[str], tuple[Path, Facts]],
     tmp_path: Path,
@@ -420,11 +425,40 @@ def test_sequences_from_a_pipe(
             pipe.unlink()
             os.wait()
 
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(of_sequences, "precision_of", fails)  # before a job is begun
+        with pytest.raises(Stopped):
+            through(b">another\nACGTACGT\n")
     for _ in range(2):
         through(gzip.compress(reads.read_bytes(), mtime=0))
         assert out.read_bytes() == (expected / "predict.tsv").read_bytes()
     with pytest.raises(DnabertError, match="sequences on the pipe is not what the job was begun with"):
         through(gzip.compress(reads.read_bytes() + b">more\nACGTACGT\n", mtime=0))
+    kept = tmp_path / "w" / "inputs" / "sequences"
+    predict(kept, model=str(make_model()), output=out, device="cpu", work=tmp_path / "w", threads=1)
+
+
+def test_regions_from_a_pipe(run: Callable[..., Facts], tmp_path: Path) -> None:
+    bed, pipe = tmp_path / "r.bed", tmp_path / "pipe"
+    bed.write_text("one\t100\t900\n")
+    expected = run(tmp_path / "scan.bw", regions=bed)
+    os.mkfifo(pipe)
+    if os.fork() == 0:
+        pipe.write_bytes(bed.read_bytes())
+        os._exit(0)
+    try:
+        assert same(run(tmp_path / "scan.bw", regions=pipe, work=tmp_path / "w"), expected)
+    finally:
+        os.wait()
+
+
+def test_what_stands_where_inputs_are_kept(run: Callable[..., Facts], vcf: Path, tmp_path: Path) -> None:
+    plain = tmp_path / "v.vcf.gz"
+    plain.write_bytes(gzip.compress(vcf.read_bytes()))
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w" / "inputs").write_text("")
+    with pytest.raises(FormatError, match="inputs: cannot be made"):
+        run(tmp_path / "variants.vcf", vcf=plain, work=tmp_path / "w")
 
 
 def test_auto_stays_what_it_was_when_the_job_began(

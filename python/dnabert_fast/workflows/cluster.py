@@ -60,11 +60,12 @@ def asked_cluster(
         if cores is not None:
             raise DnabertError(f"--ray-cpus {cores}: are those of an actor; give --ray auto or an address too")
         return None
+    if estimate is not None:
+        raise DnabertError(f"--ray {ray}: --estimate is of this machine; leave one of them out")
     if work is None:
         raise DnabertError(f"--ray {ray}: shards are kept in a folder that all nodes see; give --work DIR too")
-    for flag, given in (("--shard", work.shard), ("--estimate", estimate)):
-        if given is not None:
-            raise DnabertError(f"--ray {ray}: {flag} is of this machine; leave one of them out")
+    if work.shard is not None:
+        raise DnabertError(f"--ray {ray}: --shard is of this machine; leave one of them out")
     if device not in _DEVICES:
         raise DnabertError(f"--device {device}: an actor has one device; with --ray give {', '.join(_DEVICES)}")
     if cores is not None and cores < 1:

@@ -83,17 +83,18 @@ def scan(
         raise DnabertError(f"--threshold {threshold:g} is that of calls; give --calls FILE.bed too")
     check_outputs([genome, regions], {"--output": output, "--calls": calls, "--summary": summary, "--report": report})
     check_report(report, [], output)
-    job = asked_work(work, shard, shard_size, _SHARD_STRETCHES, report)
+    job = asked_work(work, shard, shard_size, _SHARD_STRETCHES, report, estimate=estimate)
     cluster = asked_cluster(ray, ray_cpus, job, [output, calls], device=device, threads=threads, estimate=estimate)
     given = those_of(open_scan, asked | {"work": job, "began": began})
     if cluster is not None:
         given["genome"] = stored_input(job, "genome", genome)
+        given["regions"] = None if regions is None else stored_input(job, "regions", regions)
         facts = on_cluster(cluster, open_scan, given, scan_facts, "bases", progress)
         facts |= {"seconds": round(time.monotonic() - began, 3)}
     else:
         with open_scan(**given) as session:
             if estimate is not None:
-                facts = session.foretell(estimate)
+                facts = session.foretell(estimate, shard_size or _SHARD_STRETCHES)
                 write_summary(summary, facts)
                 return facts
             results = session.run(progress)
@@ -135,6 +136,7 @@ def open_scan(
     window = window_length(window, loaded.block.window if loaded.block else None, loaded.k)
     passed_over = ScanSummary()
     genome = stored_input(work, "genome", genome)
+    regions = None if regions is None else stored_input(work, "regions", regions)
     with Genome.open(genome) as opened:
         bounds = None if regions is None else read_regions(regions, opened, AliasTable())
         plan = plan_scan(opened, window, stride, bounds, passed_over)
@@ -155,11 +157,11 @@ def open_scan(
                 progress=advance,
             )  # fmt: skip
 
-        def foretell(machines: int) -> dict[str, Any]:
+        def foretell(machines: int, shard: int) -> dict[str, Any]:
             def watched(watch: Watch, units: Iterable[Stretch], write: Callable[[ScanUnit], None]) -> None:
                 score(watch.model(loaded), units, write, lambda bases: None)
 
-            whole = of_stretches(plan, stride, work.shard_size if work else _SHARD_STRETCHES)
+            whole = of_stretches(plan, stride, shard)
             return foretold(
                 "scan", loaded, whole, watched, outputs, began=began, machines=machines, about=choice.facts()
             )

@@ -165,7 +165,7 @@ def _run(opening: Callable[..., AbstractContextManager[Session[Answered]]], aske
     """Answer the sequences of a file as asked; returns the facts of the run, written to its summary too."""
     began, sequences, output = time.monotonic(), asked["sequences"], asked["output"]
     check_outputs([sequences], {"--output": output, "--summary": asked["summary"]})
-    work = asked_work(asked["work"], asked["shard"], asked["shard_size"], _SHARD_UNITS)
+    work = asked_work(asked["work"], asked["shard"], asked["shard_size"], _SHARD_UNITS, estimate=asked["estimate"])
     cluster = asked_cluster(
         asked["ray"], asked["ray_cpus"], work, [output],
         device=asked["device"], threads=asked["threads"], estimate=asked["estimate"],
@@ -178,7 +178,7 @@ def _run(opening: Callable[..., AbstractContextManager[Session[Answered]]], aske
     else:
         with opening(**given) as session:
             if asked["estimate"] is not None:
-                facts = session.foretell(asked["estimate"])
+                facts = session.foretell(asked["estimate"], asked["shard_size"] or _SHARD_UNITS)
             else:
                 results = session.run(asked["progress"])
                 facts = sequence_facts(results.settings, results.counts, results.notes)
@@ -228,11 +228,11 @@ def _opened(
     ) -> None:
         answer(model, _checked(units, check), lambda unit, rows: write(Answered(unit, rows)), done)
 
-    def foretell(machines: int) -> dict[str, Any]:
+    def foretell(machines: int, shard: int) -> dict[str, Any]:
         def watched(watch: Watch, units: Iterable[SequenceUnit], write: Callable[[Answered], None]) -> None:
             score(watch.model(loaded), units, write, lambda sequences: None)
 
-        whole = of_sequences(sequence_units(sequences), work.shard_size if work else _SHARD_UNITS)
+        whole = of_sequences(sequence_units(sequences), shard)
         return foretold(
             asked.verb, loaded, whole, watched, [output],
             began=asked.began, machines=machines, about=choice.facts(),

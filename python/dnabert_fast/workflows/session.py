@@ -25,14 +25,15 @@ Result = TypeVar("Result")
 class Session(Generic[Result]):
     """What is opened once for a run, or for many of single shards.
 
-    `answer` runs the units that results want and writes them there; `foretell` is `--estimate` on so many machines.
+    `answer` runs the units that results want and writes them there; `foretell` is `--estimate` on so many machines, in
+    shards of so many units.
     """
 
     task: Task[Result]
     work: Work | None
     model: Model
     answer: Callable[[Results[Result], Progress], None]
-    foretell: Callable[[int], dict[str, Any]]
+    foretell: Callable[[int, int], dict[str, Any]]
 
     @cached_property
     def job(self) -> Job | None:

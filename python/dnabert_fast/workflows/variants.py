@@ -49,7 +49,7 @@ from .scorers import (
 )
 from .session import Session, those_of
 from .variant_output import VariantOutput, variant_output
-from .work import Work, asked_work, precision_of, stored_input, try_places
+from .work import Work, asked_work, inputs_folder, precision_of, stored_input, try_places
 
 __all__ = ["VariantOutput", "open_variants", "variant_facts", "variant_settings", "variants", "window_notes"]
 
@@ -113,7 +113,7 @@ def variants(
         [vcf, genome, windows, alias, models, table], {"--output": output, "--summary": summary, "--report": report}
     )
     check_report(report, [], output)
-    job = asked_work(work, shard, shard_size, _SHARD_SECTIONS, report)
+    job = asked_work(work, shard, shard_size, _SHARD_SECTIONS, report, estimate=estimate)
     cluster = asked_cluster(ray, ray_cpus, job, [output], device=device, threads=threads, estimate=estimate)
     given = those_of(open_variants, asked | {"work": job, "began": began})
     if cluster is not None:
@@ -123,7 +123,7 @@ def variants(
     else:
         with open_variants(**given) as session:
             if estimate is not None:
-                facts = session.foretell(estimate)
+                facts = session.foretell(estimate, shard_size or _SHARD_SECTIONS)
                 write_summary(summary, facts)
                 return facts
             results = session.run(progress)
@@ -219,12 +219,12 @@ def open_variants(
             known = KnownScores(table, settings, list(panel.scorer.meanings), opened)
         written, replaced = variant_output(output, records.header, prefix, [panel.scorer], settings, overwrite)
 
-        def foretell(machines: int) -> dict[str, Any]:
+        def foretell(machines: int, shard: int) -> dict[str, Any]:
             def watched(watch: Watch, units: Iterable[Records], write: Callable[[ScoredUnit], None]) -> None:
                 counting, run = [watch.scorer(panel.scorer)], watch.run(panel.run)
                 score_variants(counting, run, opened, units, contig_of, write, options, VariantSummary(), known=known)
 
-            whole, about = records.whole(work.shard_size if work else _SHARD_SECTIONS), panel.choices[0].facts()
+            whole, about = records.whole(shard), panel.choices[0].facts()
             return foretold(
                 "variants", panel.model, whole, watched, [written], began=began, machines=machines, about=about
             )
@@ -302,8 +302,7 @@ class RecordInput:
         self._index: Sections | None = None
         if work is not None:
             if not has_sections(self.path):
-                self.path = work.folder / "inputs" / f"vcf-{fingerprint(vcf)['blake2b'][:16]}.vcf.gz"
-                self.path.parent.mkdir(exist_ok=True)
+                self.path = inputs_folder(work) / f"vcf-{fingerprint(vcf)['blake2b'][:16]}.vcf.gz"
                 if not self.path.exists():
                     reblock(vcf, self.path)
             self._index = Sections.find(self.path, SECTION_BYTES)

@@ -16,7 +16,7 @@ from ..io.atomic import failures, writing
 from .precision import AUTO, Choice, resolve_precision
 from .progress import Progress
 
-__all__ = ["Work", "asked_work", "precision_of", "stored_input", "try_places"]
+__all__ = ["Work", "asked_work", "inputs_folder", "precision_of", "stored_input", "try_places"]
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,10 @@ class Work:
 
 
 def asked_work(
-    work: str | Path | None, shard: str | None, shard_size: int | None, usual: int, report: object = None
-) -> Work | None:
-    """The work folder that was asked for, made; None for a run that writes straight to its outputs.
+    work: str | Path | None, shard: str | None, shard_size: int | None, usual: int, report: object = None,
+    *, estimate: int | None = None,
+) -> Work | None:  # fmt: skip
+    """The work folder that was asked for, made; None for a run that writes straight to its outputs, and an estimate.
 
     Raises DnabertError where flags do not go together, and for a folder that is something else.
     """
@@ -46,6 +47,10 @@ def asked_work(
         shard_range(shard, 1)
         if report is not None:
             raise DnabertError("--report is of the whole output; leave it out with --shard, and report after merge")
+    if estimate is not None:
+        if shard is not None:
+            raise DnabertError(f"--shard {shard}: --estimate is of the whole run; leave it out, and see --machines")
+        return None
     return Work(claim(work), shard, shard_size or usual)
 
 
@@ -54,23 +59,33 @@ def stored_input(
 ) -> str | Path:
     """An input that can be read again: itself, or what `copy` makes of standard input and other pipes (their bytes).
 
-    Raises DnabertError where the job of the folder was begun with another.
+    Raises DnabertError where the job of the folder was begun with another; what no job was begun with gives way.
     """
     if work is None or (str(path) != "-" and not Path(path).is_fifo()):
         return path
-    target = work.folder / "inputs" / name
-    try:
-        target.parent.mkdir(exist_ok=True)
-    except OSError as error:
-        raise FormatError(f"{target.parent}: cannot be made ({error.strerror or error})") from error
+    target = inputs_folder(work) / name
     with writing(target) as partial:
         if copy is not None:
             copy(partial)
         else:
             _save(path, partial, target)
-        if target.exists() and fingerprint(partial) != fingerprint(target):
-            raise DnabertError(f"--work {work.folder}: {name} on the pipe is not what the job was begun with")
+        begun = target.exists() and (work.folder / "job.json").exists()
+        if begun and fingerprint(partial) != fingerprint(target):
+            raise DnabertError(
+                f"--work {work.folder}: {name} on the pipe is not what the job was begun with; that is {target}, which "
+                "may be given in its place"
+            )
     return target
+
+
+def inputs_folder(work: Work) -> Path:
+    """The folder of inputs that were kept, made."""
+    folder = work.folder / "inputs"
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise FormatError(f"{folder}: cannot be made ({error.strerror or error})") from error
+    return folder
 
 
 def _save(path: str | Path, partial: Path, target: Path) -> None:
