@@ -441,15 +441,18 @@ def test_sequences_from_a_pipe(
 def test_regions_from_a_pipe(run: Callable[..., Facts], tmp_path: Path) -> None:
     bed, pipe = tmp_path / "r.bed", tmp_path / "pipe"
     bed.write_text("one\t100\t900\n")
+    (tmp_path / "again").mkdir()
     expected = run(tmp_path / "scan.bw", regions=bed)
     os.mkfifo(pipe)
     if os.fork() == 0:
         pipe.write_bytes(bed.read_bytes())
         os._exit(0)
     try:
-        assert same(run(tmp_path / "scan.bw", regions=pipe, work=tmp_path / "w"), expected)
+        found = run(tmp_path / "again" / "scan.bw", regions=pipe, work=tmp_path / "w")
     finally:
         os.wait()
+    assert found["windows"] == expected["windows"]
+    assert (tmp_path / "again" / "scan.bw").read_bytes() == (tmp_path / "scan.bw").read_bytes()
 
 
 def test_what_stands_where_inputs_are_kept(run: Callable[..., Facts], vcf: Path, tmp_path: Path) -> None:
