@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from dnabert_fast.engine import jobs
 from dnabert_fast.engine.jobs import Job, Receipt, add_counts, fingerprint, open_job, read_job, shard_range
 from dnabert_fast.errors import DnabertError, FormatError
-from dnabert_fast.io.atomic import publish
+from dnabert_fast.io.atomic import publish, publish_first
 
 IDENTITY: dict[str, Any] = {
     "verb": "scan", "model": "abc", "inputs": {"genome": {"bytes": 5, "blake2b": "00"}},
@@ -84,7 +84,7 @@ def test_a_long_file_is_known_by_its_ends_and_blocks(tmp_path: Path, monkeypatch
 
 
 def begun(folder: Path, **changed: Any) -> Job:
-    return open_job(folder, IDENTITY | changed, ABOUT, publish)
+    return open_job(folder, IDENTITY | changed, ABOUT, publish_first)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +107,25 @@ def test_another_job_is_named_by_what_differs(tmp_path: Path, changed: dict[str,
     assert begun(tmp_path).key == first.key == read_job(tmp_path).key
     with pytest.raises(DnabertError, match=f"holds another job: .*{what}"):
         begun(tmp_path, **changed)
+
+
+def test_of_two_that_begin_at_once_the_first_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(path: Path, data: bytes) -> None:
+        begun(tmp_path, model="xyz")
+        publish_first(path, data)
+
+    with pytest.raises(DnabertError, match="holds another job: model was xyz, is abc"):
+        open_job(tmp_path, IDENTITY, ABOUT, slow)
+    assert read_job(tmp_path).identity["model"] == "xyz"
+    assert [path.name for path in tmp_path.iterdir()] == ["job.json"]
+
+    def no_links(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", no_links)
+    (tmp_path / "other").mkdir()
+    assert begun(tmp_path / "other").count == 3
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["job.json"]
 
 
 def done(job: Job, shard: int, text: bytes = b"scores") -> Path:

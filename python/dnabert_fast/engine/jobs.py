@@ -83,7 +83,7 @@ def add_counts(total: dict[str, Any], more: Mapping[str, Any]) -> None:
         if isinstance(value, Mapping):
             add_counts(total.setdefault(name, {}), value)
         elif isinstance(value, (list, tuple)):
-            total[name] = [*total.get(name, []), *value]
+            total.setdefault(name, []).extend(value)
         else:
             total[name] = total.get(name, 0) + value
 
@@ -269,7 +269,8 @@ def open_job(folder: str | Path, identity: Mapping[str, Any], about: Mapping[str
     """The job of a work folder: begun now, or the one that was begun there, if it is the same.
 
     identity: `verb`, `model`, the versions, `inputs` (fingerprints by name), `options`, `outputs` (suffixes by name),
-    `shard_size` and `shards`. DnabertError for a folder that holds something else, naming what differs.
+    `shard_size` and `shards`. `publish` leaves what another process has begun. DnabertError for a folder that
+    holds something else, naming what differs.
     """
     root = claim(folder)
     wanted: dict[str, Any] = json.loads(json.dumps({"schema": SCHEMA, **identity}))

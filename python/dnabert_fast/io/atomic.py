@@ -18,7 +18,7 @@ from ..errors import DnabertError, FormatError
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["WrittenAside", "clear_leftovers", "failures", "publish", "writing"]
+__all__ = ["WrittenAside", "clear_leftovers", "failures", "publish", "publish_first", "writing"]
 
 _numbers = itertools.count()
 _ASIDE = re.compile(r"\.(?P<rest>.+)\.(?P<process>\d+)-\d+(\.\w+)*\.partial(\.\w+)?")
@@ -55,6 +55,22 @@ def publish(path: str | Path, data: bytes) -> None:
     """Write a small file whole; see `writing`."""
     with writing(path) as partial, failures(path):
         partial.write_bytes(data)
+
+
+def publish_first(path: str | Path, data: bytes) -> None:
+    """The same of a file that is begun once: where another process has been faster, what that wrote stays."""
+    with writing(path) as partial, failures(path):
+        partial.write_bytes(data)
+        _flush(partial)
+        try:
+            os.link(partial, path)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links, where the last one wins
+            return
+        partial.unlink()
+        with suppress(OSError):
+            _flush(Path(path).parent)
 
 
 def clear_leftovers(folder: Path, name: str = "") -> None:

@@ -18,7 +18,7 @@ import torch
 from .. import __version__
 from ..engine.jobs import Job, Receipt, add_counts, fingerprint, now, open_job, shard_range
 from ..engine.model import Model
-from ..io.atomic import clear_leftovers, publish
+from ..io.atomic import clear_leftovers, publish, publish_first
 from .outputs import Output, join, open_part, open_sink, suffix_of, try_sink
 from .precision import device_name
 from .work import Work
@@ -291,7 +291,7 @@ def _opened(task: Task[Any], work: Work, shards: int) -> Job:
         },
         "settings": dict(task.settings),
     }  # fmt: skip
-    return open_job(work.folder, identity, about, publish)
+    return open_job(work.folder, identity, about, publish_first)
 
 
 def _absolute(path: str | Path) -> str:
