@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,6 +54,21 @@ def test_shards_in_order_read_a_stream_once() -> None:
     for number in range(6):
         assert next(reread.units(number)) == (number, "abcdef"[number])
     assert (stream.opened, stream.read) == (1, 6)
+
+
+def test_a_stream_that_failed_is_read_anew() -> None:
+    fails = [True, False]
+
+    def opened() -> Generator[str, None, None]:
+        yield "a"
+        if fails.pop(0):
+            raise TimeoutError
+        yield "b"
+
+    reread = Reread(opened)
+    with pytest.raises(TimeoutError):
+        list(reread.units(0))
+    assert list(reread.units(1)) == [(1, "b")]
 
 
 def test_the_arguments_of_an_opening() -> None:

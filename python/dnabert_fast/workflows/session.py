@@ -60,11 +60,15 @@ class Reread(Generic[Unit]):
         if self._stream is None or first < self._next:
             self.close()
             self._stream, self._next = self._opened(), 0
-        for unit in self._stream:
-            number = self._next
-            self._next += 1
-            if number >= first:
-                yield number, unit
+        try:
+            for unit in self._stream:
+                number = self._next
+                self._next += 1
+                if number >= first:
+                    yield number, unit
+        except Exception:
+            self._stream = None  # which would seem to be at its end
+            raise
 
     def close(self) -> None:
         """Let go of the stream."""
