@@ -132,7 +132,10 @@ def _measure(
 
 
 class _Scoring:
-    """While it holds, a workflow's call that scores is timed, and the model asked how long the GPU had work in it."""
+    """While it holds, a workflow's call that scores is timed, and its model asked how long the GPU had work in it.
+
+    The call is given the model, or a list with the scorer that has it.
+    """
 
     def __init__(self, workflow: str, call: str) -> None:
         self._module: Any = importlib.import_module(f"dnabert_fast.workflows.{workflow}")
@@ -141,9 +144,10 @@ class _Scoring:
         self.seconds, self.busy = 0.0, None
 
     def __enter__(self) -> _Scoring:
-        def timed(model: Any, *given: Any, **options: Any) -> Any:
+        def timed(scoring: Any, *given: Any, **options: Any) -> Any:
+            model = scoring[0].groups[0].model if isinstance(scoring, list) else scoring
             before, began = model.busy, time.perf_counter()
-            result = self._original(model, *given, **options)
+            result = self._original(scoring, *given, **options)
             after, self.seconds = model.busy, time.perf_counter() - began
             self.busy = None if after is None else after - before
             return result

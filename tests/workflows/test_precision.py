@@ -15,7 +15,7 @@ from oracle.machine import Machine
 
 from dnabert_fast.engine.fleet import Fleet
 from dnabert_fast.errors import BackendUnavailable
-from dnabert_fast.workflows import precision, variants
+from dnabert_fast.workflows import precision, variants, work
 from dnabert_fast.workflows.check import check
 from dnabert_fast.workflows.precision import Choice, load_first, resolve_precision
 from dnabert_fast.workflows.scan import scan
@@ -401,7 +401,7 @@ def expected(monkeypatch: pytest.MonkeyPatch, make_model: MakeModel, tmp_path: P
             told.append(expected)
             raise Stopped
 
-        monkeypatch.setattr(variants, "resolve_precision", stop)
+        monkeypatch.setattr(work, "resolve_precision", stop)
         with pytest.raises(Stopped):
             variants.variants(vcf, genome, model=str(make_model()), output=tmp_path / "o.vcf", **options)
         return told[0]

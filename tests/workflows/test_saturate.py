@@ -168,7 +168,7 @@ def test_ranks_within_a_table(tmp_path: Path, make_model: MakeModel, grch38: Pat
     raw = [float(row["RawScore"]) for row in found]
     for value, row in zip(raw, found, strict=True):
         # Scores within 1/4,096 of each other may share a rank.
-        wanted = [phred(value * factor, raw) for factor in (1 - 1 / 4000, 1 + 1e-5)]
+        wanted = [phred(value * factor, raw) for factor in (1 - 1 / 4000, 1 + 1 / 4000)]
         assert wanted[0] - 1e-4 <= float(row["PHRED"]) <= wanted[1] + 1e-4
     best = max(found, key=lambda row: float(row["RawScore"]))
     assert float(best["PHRED"]) == pytest.approx(10 * math.log10(300), rel=1e-5)

@@ -168,7 +168,7 @@ def test_more_classes_need_a_choice(make_model: MakeModel, real_grch38: Path, gr
         (two, "maybe", "classes are no, yes"),
         (value, "signal", "regression and has no classes"),
         (str(make_model("none", ())), None, "no classification or regression head"),
-        (str(make_model("mlm", ())), None, "no classification or regression head"),
+        (str(make_model("mlm", ())), "yes", "pre-trained and has no task"),
     ]:
         with pytest.raises(DnabertError, match=message):
             variants(real_grch38, grch38, model=model, output=tmp_path / "out.vcf", window=20, class_name=name)
