@@ -174,11 +174,23 @@ def test_receipts_are_believed_when_they_are_sound(tmp_path: Path) -> None:
     assert 1 in other.survey([1])[1]
 
 
+def test_a_part_that_went_while_a_run_went_on(tmp_path: Path) -> None:
+    job = begun(tmp_path)
+    path = done(job, 1)
+    receipt = job.receipt(1)
+    assert receipt is not None
+    assert job.part(receipt, "output") == path
+    for harm in (lambda: path.write_bytes(b"scor"), path.unlink):
+        harm()
+        with pytest.raises(DnabertError, match=r"part 000001\.output\.bw of shard 2 is damaged or gone"):
+            job.part(receipt, "output")
+
+
 def test_failures_are_kept_for_status(tmp_path: Path) -> None:
     job = begun(tmp_path)
     assert job.failures() == []
     job.failed(2, DnabertError("no memory"))
     with open(tmp_path / "failures.jsonl", "a") as file:
-        file.write('{"half')
+        file.write('7\n{"shard": 1}\n[]\n{"half')
     [told] = job.failures()
     assert (told["shard"], told["error"]) == (2, "no memory")

@@ -13,6 +13,7 @@ import re
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -184,14 +185,8 @@ class Job:
         receipt = self.receipt(shard)
         if receipt is None:
             return None
-        for part in receipt.parts.values():
-            path = self.place(shard, "json").with_name(part.file)
-            try:
-                sound = path.stat().st_size == part.bytes and (not whole or _checksum(path)[1] == part.blake2b)
-            except (OSError, FormatError):
-                sound = False
-            if not sound:
-                raise DnabertError(f"part {part.file} of shard {shard + 1} is damaged or gone")
+        for name in receipt.parts:
+            self.part(receipt, name, whole=whole)
         return receipt
 
     def survey(
@@ -219,9 +214,17 @@ class Job:
                 told(1)
         return done, damaged
 
-    def part(self, receipt: Receipt, name: str) -> Path:
-        """The part of an output."""
-        return self.place(receipt.shard, "json").with_name(receipt.parts[name].file)
+    def part(self, receipt: Receipt, name: str, *, whole: bool = False) -> Path:
+        """The part of an output; DnabertError for one that is gone or damaged, `whole` as in `check`."""
+        part = receipt.parts[name]
+        path = self.place(receipt.shard, "json").with_name(part.file)
+        try:
+            sound = path.stat().st_size == part.bytes and (not whole or _checksum(path)[1] == part.blake2b)
+        except (OSError, FormatError):
+            sound = False
+        if not sound:
+            raise DnabertError(f"part {part.file} of shard {receipt.shard + 1} is damaged or gone")
+        return path
 
     def failed(self, shard: int, error: BaseException) -> None:
         """Note for `status` that a run ended in this shard, if the disk takes it."""
@@ -240,10 +243,9 @@ class Job:
             return []
         found = []
         for line in lines:
-            try:
-                found.append(json.loads(line))
-            except ValueError:  # of a process that was killed as it wrote
-                continue
+            with suppress(ValueError, LookupError, TypeError):  # of a process that was killed as it wrote
+                said = json.loads(line)
+                found.append({name: said[name] for name in ("time", "host", "shard", "error")})
         return found
 
 
@@ -269,8 +271,7 @@ def open_job(folder: str | Path, identity: Mapping[str, Any], about: Mapping[str
     """The job of a work folder: begun now, or the one that was begun there, if it is the same.
 
     identity: `verb`, `model`, the versions, `inputs` (fingerprints by name), `options`, `outputs` (suffixes by name),
-    `shard_size` and `shards`. `publish` leaves what another process has begun. DnabertError for a folder that
-    holds something else, naming what differs.
+    `shard_size` and `shards`. `publish` keeps what others began. DnabertError, naming what differs, for another.
     """
     root = claim(folder)
     wanted: dict[str, Any] = json.loads(json.dumps({"schema": SCHEMA, **identity}))
