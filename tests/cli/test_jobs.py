@@ -17,6 +17,9 @@ def test_shards_status_and_merge(cli: Cli, vcf: Path, genome: Path, model: Path,
     words = ["variants", vcf, genome, "-m", model, "--window", 12, "--precision", "fp32"]
     assert cli(*words, "-o", out / "whole.vcf.gz", "-q")[0] == 0
     job = [*words, "-o", out / "o.vcf.gz", "--work", work]
+    code, _, err = cli(*job, "--shard", "1/2")
+    assert code == 0
+    assert "none of the job's shards (1) is in this part" in err
     code, _, err = cli(*job, "--shard", "2/2")
     assert code == 0
     assert "shards 1 to 1 of 1; when all are done, merge them" in err  # the only shard is in the second half

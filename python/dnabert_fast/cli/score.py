@@ -288,7 +288,10 @@ def _show_rest(facts: dict[str, Any]) -> None:
     """Say which shards alone were computed, which precision `auto` took and why, and what else there is to know."""
     if "shards" in facts:
         shards = facts["shards"]
-        dim(f"shards {shards['first']:,} to {shards['last']:,} of {shards['of']:,}; when all are done, merge them")
+        if shards["last"] < shards["first"]:
+            dim(f"none of the job's shards ({shards['of']:,}) is in this part, of which there are more")
+        else:
+            dim(f"shards {shards['first']:,} to {shards['last']:,} of {shards['of']:,}; when all are done, merge them")
     reasons = dict.fromkeys(told["precision_reason"] for told in facts.get("models", [facts]))
     for reason in reasons:
         if reason != "asked for":
