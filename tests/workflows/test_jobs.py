@@ -533,3 +533,12 @@ def test_several_models_in_shards(run: Callable[..., Facts], make_model: MakeMod
     assert (tmp_path / "merged.vcf").read_bytes() == whole
     with pytest.raises(DnabertError, match="holds another job"):
         run(tmp_path / "variants.vcf", model=models[:1], precision="auto", work=tmp_path / "w")
+
+
+def test_models_in_another_order_have_other_columns(
+    run: Callable[..., Facts], make_model: MakeModel, tmp_path: Path
+) -> None:
+    models = [f"A={make_model()}", f"B={make_model(seed=1)}"]
+    run(tmp_path / "variants.tsv", model=models, work=tmp_path / "w", shard="1/2")
+    with pytest.raises(DnabertError, match=r"models was \['A', 'B'\], is \['B', 'A'\]"):
+        run(tmp_path / "variants.tsv", model=models[::-1], work=tmp_path / "w", shard="2/2")

@@ -214,6 +214,7 @@ def open_variants(
         shared = variant_settings(panel.model, panel.readouts[0], options, opened, aliases, panel.choices[0])
         settings = panel.settings(shared)
         prefix = prefix_of(named)
+        order = {"models": [one.name for one in named]} if len(named) > 1 else {}  # that of the columns
         known = None
         if table is not None:
             known = KnownScores(table, settings, list(panel.scorer.meanings), opened)
@@ -240,7 +241,7 @@ def open_variants(
         task = Task(
             "variants",
             {"vcf": records.named, "genome": genome, "table": table},
-            settings | {"names": prefix, "overwrite": overwrite},
+            settings | order | {"names": prefix, "overwrite": overwrite},
             {
                 "facts": panel.facts(settings), "choices": [choice.facts() for choice in panel.choices],
                 "notes": [*opened.notes, *records.header.repairs], "later_notes": [*replaced, *panel.notes()],
