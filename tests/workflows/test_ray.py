@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import dnabert_fast.workflows.cluster as of_cluster
+from dnabert_fast.engine.cluster import Offer
 from dnabert_fast.errors import DnabertError, FormatError
 from dnabert_fast.workflows.cluster import _There
 from dnabert_fast.workflows.scan import scan
@@ -201,6 +203,23 @@ def test_what_goes_together(grch38: Path, tmp_path: Path) -> None:
     ]:
         with pytest.raises(DnabertError, match=line):
             run(**given)
+
+
+def test_shards_are_joined_where_this_run_writes(
+    make_model: MakeModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not where the job was begun to write."""
+    reads = tmp_path / "r.fa"
+    reads.write_text(">a\nACGTACGTTT\n")
+    first, second = tmp_path / "first.tsv", tmp_path / "second.tsv"
+    predict(reads, model=str(make_model()), output=first, device="cpu", work=tmp_path / "w", threads=1)
+    expected = first.read_bytes()
+    first.unlink()
+    monkeypatch.setattr(of_cluster, "connected", nullcontext)
+    monkeypatch.setattr(of_cluster, "offered", lambda *_: Offer(1, "cpu", 1))
+    monkeypatch.setattr(of_cluster, "run_shards", lambda *_: [])  # all are done
+    predict(reads, model=str(make_model()), output=second, ray="auto", work=tmp_path / "w")
+    assert (second.read_bytes(), first.exists()) == (expected, False)
 
 
 @pytest.mark.filterwarnings("ignore")
