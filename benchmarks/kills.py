@@ -207,8 +207,8 @@ def kills(
         yield name, told
 
 
-def cost(folder: Path, pairs: int) -> dict[str, float]:
-    """Seconds of a job with --work over those of the same without, the median of pairs, in turns in one process."""
+def cost(folder: Path, pairs: int) -> dict[str, tuple[float, float]]:
+    """Wall and processor seconds of a job with --work over those without, medians of pairs, in turns in one process."""
     import torch
 
     from dnabert_fast import scan, variants
@@ -217,26 +217,29 @@ def cost(folder: Path, pairs: int) -> dict[str, float]:
     given = jobs(folder)
     genome, vcf, bed = DEMO / "chr20_piece.fa.gz", DEMO / "HG002_chr20_piece.vcf.gz", folder / "regions.bed"
     shared: dict[str, Any] = {"model": "demo", "window": 100, "precision": "fp32", "device": "cpu"}
-    ratios: dict[str, list[float]] = {name: [] for name in given}
+    ratios: dict[str, list[tuple[float, float]]] = {name: [] for name in given}
 
-    def once(name: str, work: Path | None) -> float:
-        began = time.monotonic()
+    def once(name: str, work: Path | None) -> tuple[float, float]:
+        began, used = time.monotonic(), time.process_time()
         if name == "variants":
             variants(vcf, genome, output=folder / "o.vcf.gz", work=work, **shared)
         else:
             scan(genome, output=folder / "o.bw", stride=10, regions=bed, work=work, **shared)
-        return time.monotonic() - began
+        return time.monotonic() - began, time.process_time() - used
 
     for turn in range(pairs + 1):  # the first warms up
         for name in given:
             work = folder / f"cost-{name}-{turn}"
-            times = {}
-            for how in (None, work) if turn % 2 else (work, None):
-                times[how] = once(name, how)
+            order = (None, work) if turn % 2 else (work, None)
+            times = {how: once(name, how) for how in order}
             shutil.rmtree(work)
             if turn:
-                ratios[name].append(times[work] / times[None])
-    return {name: statistics.median(found) for name, found in ratios.items()}
+                wall, used = (a / b for a, b in zip(times[work], times[None], strict=True))
+                ratios[name].append((wall, used))
+    return {
+        name: (statistics.median(wall for wall, _ in found), statistics.median(used for _, used in found))
+        for name, found in ratios.items()
+    }
 
 
 def _watched(words: list[str]) -> None:
@@ -290,8 +293,8 @@ def main() -> None:
             print(f"shards redone a kill: {statistics.mean(redone or [0]):.2f}, at most {max(redone, default=0)}")
             assert max(redone, default=0) <= WORKERS
         if asked.cost:
-            for job, ratio in cost(folder, asked.cost).items():
-                print(f"{job}: with --work {ratio:.3f} of the seconds without")
+            for job, (wall, used) in cost(folder, asked.cost).items():
+                print(f"{job}: with --work {wall:.3f} of the seconds without, {used:.3f} of the processors' seconds")
 
 
 if __name__ == "__main__":

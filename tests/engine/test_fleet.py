@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -109,6 +110,27 @@ def test_a_resident_that_cannot_be_made_and_a_fleet_that_is_stopped() -> None:
     process = other.ask(("sleep", 0), silent).result(60)[1]
     del other
     assert gone(process)
+
+
+class Asker:
+    """Who asks, and is told how far it is."""
+
+    def tick(self, share: float) -> None:
+        pass
+
+
+def test_nobody_who_asked_is_held_on_to() -> None:
+    """Else a thread of the fleet is the last to let go of a model, as the program ends."""
+    fleet = Fleet(Echo, ["a"])
+    asker = Asker()
+    gone_by = weakref.ref(asker)
+    assert fleet.ask(("sleep", 0), asker.tick).result(60)[0] == "a"
+    del asker
+    limit = time.monotonic() + 5
+    while gone_by() is not None and time.monotonic() < limit:
+        time.sleep(0.01)
+    assert gone_by() is None
+    fleet.stop()
 
 
 def test_a_request_that_comes_as_a_process_dies_fails_too() -> None:

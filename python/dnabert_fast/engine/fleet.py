@@ -131,6 +131,7 @@ class _Member:
         try:
             while (job := self.outbox.get()) is not None:
                 self.connection.send((job.number, job.request))
+                del job  # of which this thread must not be the last to know (see `_receive`)
         except OSError:
             pass  # whoever receives finds that the process is gone
         except Exception as error:  # such as too little memory for a copy
@@ -192,6 +193,8 @@ class _Running:
             self.ended, self._why = True, error or self._why
             left = [*self._waiting, *(job for member in self._members for job in member.jobs.values())]
             self._waiting.clear()
+            for member in self._members:
+                member.jobs.clear()
         for member in self._members:
             member.process.terminate()
             member.outbox.put(None)
@@ -212,26 +215,11 @@ class _Running:
             freest.outbox.put(job)
 
     def _receive(self, member: _Member) -> None:
+        # Between messages this thread holds no job: whoever asked may hang on to one, with models and all. If they were
+        # let go of here as the program ends, torch would have Python stop a thread in the middle of it, and abort.
         try:
-            while True:
-                kind, number, *content = member.connection.recv()
-                if kind == "tick":
-                    member.jobs[number].tick(*content)
-                    continue
-                if kind == "lost":
-                    self.end(_raised_there(*content))
-                    return
-                with self._lock:
-                    job = member.jobs.pop(number, None)
-                    if job is None or self.ended:
-                        return
-                    self._hand_out()
-                if kind == "failed":
-                    job.future.set_exception(_raised_there(*content))
-                else:
-                    answer, notes = content
-                    self._notes.update(dict.fromkeys(notes))
-                    job.future.set_result(answer)
+            while self._take(member, *member.connection.recv()):
+                pass
         except (EOFError, OSError):
             if not self.ended:
                 self._replace(member)
@@ -242,6 +230,27 @@ class _Running:
             assert member.sender is not None
             member.sender.join()  # who may be writing, and finds that the process is gone
             member.connection.close()
+
+    def _take(self, member: _Member, kind: str, number: int, *content: Any) -> bool:
+        """Act on what a process says; False where there is nothing more to hear from it."""
+        if kind == "tick":
+            member.jobs[number].tick(*content)
+            return True
+        if kind == "lost":
+            self.end(_raised_there(*content))
+            return False
+        with self._lock:
+            job = member.jobs.pop(number, None)
+            if job is None or self.ended:
+                return False
+            self._hand_out()
+        if kind == "failed":
+            job.future.set_exception(_raised_there(*content))
+        else:
+            answer, notes = content
+            self._notes.update(dict.fromkeys(notes))
+            job.future.set_result(answer)
+        return True
 
     def _replace(self, member: _Member) -> None:
         """Start a process that a signal ended anew, with what it had not answered; else end them all."""
