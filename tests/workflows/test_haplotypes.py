@@ -220,3 +220,14 @@ def test_alleles_that_fit_no_genome_are_told(tmp_path: Path, make_model: MakeMod
     assert found == []
     assert facts["reasons"]["NO_CONTIG"] == 5
     assert "no allele fits the genome: is GENOME the assembly of VCF?" in facts["notes"]
+
+
+def test_records_without_genotypes_are_counted_and_told(drawn: Any, make_model: MakeModel) -> None:
+    vcf = drawn[0]
+    _, whole = run(drawn, make_model())
+    assert whole["without_genotypes"] == 0
+    lines = vcf.read_text().splitlines(keepends=True)
+    vcf.write_text("".join(line.replace("\tGT\t", "\tXX\t") if i % 2 else line for i, line in enumerate(lines)))
+    _, facts = run(drawn, make_model())
+    assert facts["without_genotypes"] == 45
+    assert "45 of 90 records have no known genotype (FORMAT GT), and so no haplotype" in facts["notes"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,3 +109,11 @@ def test_tables_of_another_assembly_or_make_are_refused(
     pysam.tabix_index(str(cadd), seq_col=0, start_col=1, end_col=1, line_skip=2, force=True)
     with pytest.raises(FormatError, match="not a table of `dnabert-fast saturate`"):
         run(vcf, grch38, make_model(), tmp_path / "o.vcf", table=Path(f"{cadd}.gz"))
+
+
+def test_a_vcf_is_no_table(vcf: Path, grch38: Path, make_model: MakeModel, tmp_path: Path) -> None:
+    for name in ("t.vcf", "t.vcf.gz"):
+        other = tmp_path / name
+        other.write_bytes(gzip.compress(vcf.read_bytes()) if name.endswith("gz") else vcf.read_bytes())
+        with pytest.raises(FormatError, match=f"{name}: is a VCF, where a table of scores is needed"):
+            run(vcf, grch38, make_model(), tmp_path / "o.vcf", table=other)

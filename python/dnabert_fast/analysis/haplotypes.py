@@ -12,7 +12,7 @@ from ..engine.meter import in_turn
 from ..errors import FormatError
 from ..seq.batch import Windows
 from ..seq.genome import Genome
-from ..seq.genotypes import genotypes
+from ..seq.genotypes import Genotypes, genotypes
 from ..seq.haplotypes import (
     HAPLOTYPE_FLAGS,
     UNSCORED_HAPLOTYPES,
@@ -56,9 +56,11 @@ class HaplotypeUnit:
 @dataclass
 class HaplotypeSummary:
     """What a run did: records and ALT alleles read, alleles that cannot be applied by their flag (see `variants.Flag`);
-    windows with a haplotype other than REF, haplotypes of them, those with a score, and flags."""
+    windows with a haplotype other than REF, haplotypes of them, those with a score, and flags. Of the records
+    `without_genotypes` have none that is known, and so no haplotype."""
 
     records: int = 0
+    without_genotypes: int = 0
     alleles: int = 0
     usable: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
@@ -72,9 +74,10 @@ class HaplotypeSummary:
         """The counts as JSON can hold them; `several` are haplotypes of two alleles or more."""
         return {name: dict(value) if isinstance(value, Counter) else value for name, value in vars(self).items()}
 
-    def count(self, records: int, alleles: Alleles) -> None:
+    def count(self, given: Genotypes, alleles: Alleles) -> None:
         """Count what was read."""
-        self.records += records
+        self.records += len(given.carried)
+        self.without_genotypes += int(np.count_nonzero((given.carried < 0).all(axis=(1, 2))))
         self.alleles += len(alleles)
         self.usable += int(np.count_nonzero(alleles.scored))
         for flag, name in zip(Flag, FLAG_NAMES, strict=True):
@@ -213,7 +216,7 @@ def _ready(
         change = _moved(alleles, genome) if options.normalize else changes(alleles)
         longest = np.maximum(change.deleted, change.inserted.lengths)
         alleles = alleles.flagged(longest > _longest_window(options), Flag.LONG_ALLELE)
-        summary.count(len(records), alleles)
+        summary.count(given, alleles)
         carriers = Carriers.of(alleles, change, _numbers(alleles.record), given, records_before)
         contigs = _contigs(alleles, len(records))
         _need_order(records, contigs, pending, seen)

@@ -54,7 +54,10 @@ def haplotypes(
         )
     if quiet:
         return
-    shown = {"samples": facts["samples"], "records": facts["records"], "ALT alleles": facts["alleles"]}
+    shown = {"samples": facts["samples"], "records": facts["records"]}
+    if facts["without_genotypes"]:
+        shown |= {"  without a known genotype": facts["without_genotypes"]}
+    shown |= {"ALT alleles": facts["alleles"]}
     shown |= {f"  {reason}": count for reason, count in facts["reasons"].items()}
     shown |= {"windows with alleles": facts["windows_with_alleles"], "haplotypes": facts["haplotypes"]}
     shown |= {"  of two alleles or more": facts["several"], "scored": facts["scored"]}

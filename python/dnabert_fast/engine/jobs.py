@@ -73,7 +73,9 @@ def shard_range(shard: str | None, count: int) -> range:
         return range(count)
     found = re.fullmatch(r"(\d+)/(\d+)", shard)
     if found is None or not 1 <= int(found[1]) <= int(found[2]):
-        raise DnabertError(f"--shard {shard}: give I/N, such as 3/40 for the third of forty parts of the job")
+        raise DnabertError(
+            f"--shard {shard}: give I/N, I from 1 to N, such as 3/40 for the third of forty parts of the job"
+        )
     i, n = int(found[1]), int(found[2])
     return range(count * (i - 1) // n, count * i // n)
 
@@ -305,6 +307,9 @@ def read_job(folder: str | Path) -> Job:
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], about: Mapping[str, Any]) -> Iterable[str]:
     """What differs between two identities, in words."""
     paths = about.get("inputs", {})
+    if old.get("verb") != new.get("verb"):  # whose options are others too
+        yield f"verb was {old.get('verb')}, is {new.get('verb')}"
+        return
     for name in dict.fromkeys((*old, *new)):
         before, after = old.get(name), new.get(name)
         if before == after or name == "shards":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -69,6 +70,8 @@ class ScoreTable:
         stands before the others. Raises FormatError for what is no such table.
         """
         self.path = os.fspath(path)
+        if _is_vcf(self.path):
+            raise FormatError(f"{path}: is a VCF, where a table of scores is needed: chrom, pos, ref, alt and numbers")
         self._aliases = AliasTable() if aliases is None else aliases
         self._file = _core.ScoreTable(os.fsencode(path), os.fsencode(_index_of(self.path)))
         header = self._file.header.decode("utf-8", "replace").splitlines()
@@ -222,6 +225,17 @@ def lookup_unit(
 def _rows(alleles: Alleles, rows: I64) -> Alleles:
     numbers = alleles.record[rows], alleles.contig[rows], alleles.position[rows]
     return Alleles(*numbers, alleles.ref.take(rows), alleles.alt.take(rows), alleles.flags[rows])
+
+
+def _is_vcf(path: str) -> bool:
+    """Whether a file, plain or compressed, begins as a VCF does; False for one that cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            begin = file.read(1 << 16)
+        text = zlib.decompressobj(31).decompress(begin, 64) if begin[:2] == b"\x1f\x8b" else begin
+    except (OSError, zlib.error):
+        return False
+    return text.startswith(b"##fileformat=VCF")
 
 
 def _index_of(path: str) -> str:

@@ -87,6 +87,9 @@ def haplotypes(
         notes = [*opened.notes, *source.header.repairs, *contigs.refused()]
         if counts.alleles and not counts.usable:
             notes.append("no allele fits the genome: is GENOME the assembly of VCF?")
+        if counts.without_genotypes:
+            of = f"{counts.without_genotypes:,} of {counts.records:,} records"
+            notes.append(f"{of} have no known genotype (FORMAT GT), and so no haplotype")
     facts = {
         "verb": "haplotypes",
         **variant_settings(loaded, readout, options, opened, contigs.aliases, choice),

@@ -121,6 +121,6 @@ def precision_of(
 def try_places(work: Work | None, paths: Sequence[str | Path | None]) -> None:
     """Raise FormatError for an output that cannot be made, before work is spent on it."""
     for path in paths:
-        if path is not None and str(path) != "-" and (work is None or work.shard is None):
+        if path is not None and str(path) != "-":
             with writing(path):
                 pass
