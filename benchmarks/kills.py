@@ -194,7 +194,7 @@ def kills(
     draw = random.Random(seed)
     given = jobs(folder)
     whole = {}
-    for name in names:
+    for name in names if runs else ():
         place = folder / f"whole-{name}"
         place.mkdir()
         whole[name] = unstopped(given[name], place)
@@ -207,17 +207,17 @@ def kills(
         yield name, told
 
 
-def cost(folder: Path, pairs: int) -> dict[str, tuple[float, float]]:
+def cost(folder: Path, names: Sequence[str], pairs: int) -> dict[str, tuple[float, float]]:
     """Wall and processor seconds of a job with --work over those without, medians of pairs, in turns in one process."""
     import torch
 
     from dnabert_fast import scan, variants
 
     torch.set_num_threads(WORKERS)
-    given = jobs(folder)
+    jobs(folder)
     genome, vcf, bed = DEMO / "chr20_piece.fa.gz", DEMO / "HG002_chr20_piece.vcf.gz", folder / "regions.bed"
-    shared: dict[str, Any] = {"model": "demo", "window": 100, "precision": "fp32", "device": "cpu"}
-    ratios: dict[str, list[tuple[float, float]]] = {name: [] for name in given}
+    shared: dict[str, Any] = {"model": "demo", "window": 300, "precision": "fp32", "device": "cpu"}
+    ratios: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
 
     def once(name: str, work: Path | None) -> tuple[float, float]:
         began, used = time.monotonic(), time.process_time()
@@ -228,7 +228,7 @@ def cost(folder: Path, pairs: int) -> dict[str, tuple[float, float]]:
         return time.monotonic() - began, time.process_time() - used
 
     for turn in range(pairs + 1):  # the first warms up
-        for name in given:
+        for name in names:
             work = folder / f"cost-{name}-{turn}"
             order = (None, work) if turn % 2 else (work, None)
             times = {how: once(name, how) for how in order}
@@ -293,7 +293,7 @@ def main() -> None:
             print(f"shards redone a kill: {statistics.mean(redone or [0]):.2f}, at most {max(redone, default=0)}")
             assert max(redone, default=0) <= WORKERS
         if asked.cost:
-            for job, (wall, used) in cost(folder, asked.cost).items():
+            for job, (wall, used) in cost(folder, asked.jobs.split(","), asked.cost).items():
                 print(f"{job}: with --work {wall:.3f} of the seconds without, {used:.3f} of the processors' seconds")
 
 
