@@ -122,7 +122,9 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _stopped() -> None:
-    err.print("[red]stopped[/red]: no unfinished output file was left behind")
+    kept = any(word.split("=")[0] == "--work" for word in sys.argv)
+    rest = "; the same command goes on from the shards that are done" if kept else ""
+    err.print(f"[red]stopped[/red]: no unfinished output file was left behind{rest}")
 
 
 def _fail(message: str) -> None:
