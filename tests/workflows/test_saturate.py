@@ -160,10 +160,9 @@ def phred(raw: float, background: list[float]) -> float:
 
 
 def test_ranks_within_a_table(tmp_path: Path, make_model: MakeModel, grch38: Path) -> None:
-    out = tmp_path / "t.tsv.gz"
-    saturate(
-        grch38, model=str(make_model()), output=out, regions=bed(tmp_path / "r.bed", (500_000, 500_100)), window=20
-    )
+    out, model = tmp_path / "t.tsv.gz", tmp_path / "model"
+    shutil.copytree(make_model(), model, ignore=shutil.ignore_patterns("background-*"))
+    saturate(grch38, model=str(model), output=out, regions=bed(tmp_path / "r.bed", (500_000, 500_100)), window=20)
     found = rows(out)
     raw = [float(row["RawScore"]) for row in found]
     for value, row in zip(raw, found, strict=True):
@@ -176,7 +175,7 @@ def test_ranks_within_a_table(tmp_path: Path, make_model: MakeModel, grch38: Pat
 
 def test_a_background_is_kept_with_the_model_and_used(tmp_path: Path, make_model: MakeModel, grch38: Path) -> None:
     model = tmp_path / "model"
-    shutil.copytree(make_model(), model)
+    shutil.copytree(make_model(), model, ignore=shutil.ignore_patterns("background-*"))
     options = {"model": str(model), "window": 20, "precision": "fp32"}
     ground = bed(tmp_path / "b.bed", (600_000, 600_200))
     made = saturate(grch38, background=ground, **options)
