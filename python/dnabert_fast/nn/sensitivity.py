@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .backends import Frozen, Linear, Norm, Operand, State, choose
-from .packed import Layout, Packed
+from .packed import Packed
 from .prepared import PreparedEncoder
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class _Probe:
         self.squares[name] = 0.0, 0.0
         return _Probed(name, exact, (exact / scale).round_() * scale, self.steps.linear(name, weight, bias))
 
-    def embed(self, layout: Layout, tables: tuple[Tensor, Tensor, Tensor], norm: Norm, feeds: Linear) -> State:
+    def embed(self, layout: Any, tables: tuple[Tensor, Tensor, Tensor], norm: Norm, feeds: Linear) -> State:
         return self.steps.embed(layout, tables, norm, feeds.layer)
 
     def project(self, layer: Linear, operand: Operand) -> Tensor:
@@ -74,10 +74,10 @@ class _Probe:
         projected: Tensor = self.steps.project(layer.layer, operand)
         return projected
 
-    def attention(self, qkv: Tensor, layout: Layout, heads: int, feeds: Linear) -> Operand:
+    def attention(self, qkv: Tensor, layout: Any, heads: int, feeds: Linear) -> Operand:
         return self.steps.attention(qkv, layout, heads, feeds.layer)
 
-    def attention_rows(self, query: Tensor, kv: Tensor, layout: Layout, heads: int, feeds: Linear) -> Operand:
+    def attention_rows(self, query: Tensor, kv: Tensor, layout: Any, heads: int, feeds: Linear) -> Operand:
         return self.steps.attention_rows(query, kv, layout, heads, feeds.layer)
 
     def gelu(self, layer: Linear, operand: Operand, feeds: Linear) -> Operand:
