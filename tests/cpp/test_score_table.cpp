@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "bgzf_bytes.hpp"
 #include "check.hpp"
 #include "core/error.hpp"
 #include "core/score_table.hpp"
@@ -19,29 +20,6 @@ namespace {
 
 using namespace dnabert;
 namespace fs = std::filesystem;
-
-std::string little(uint64_t value, int bytes) {
-    std::string out;
-    for (int i = 0; i < bytes; ++i) out += static_cast<char>(value >> (8 * i) & 0xff);
-    return out;
-}
-
-/// One BGZF block: a gzip member that says its size.
-std::string block(const std::string& plain) {
-    std::string packed(plain.size() + 100, '\0');
-    z_stream z{};
-    deflateInit2(&z, 6, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY);
-    z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(plain.data()));
-    z.avail_in = static_cast<uInt>(plain.size());
-    z.next_out = reinterpret_cast<Bytef*>(packed.data());
-    z.avail_out = static_cast<uInt>(packed.size());
-    deflate(&z, Z_FINISH);
-    packed.resize(z.total_out);
-    deflateEnd(&z);
-    const uLong crc = crc32(0, reinterpret_cast<const Bytef*>(plain.data()), static_cast<uInt>(plain.size()));
-    const std::string head("\x1f\x8b\x08\x04\0\0\0\0\0\xff\x06\0BC\x02\0", 16);
-    return head + little(packed.size() + 25, 2) + packed + little(crc, 4) + little(plain.size(), 4);
-}
 
 const std::string kLast("\x1f\x8b\x08\x04\0\0\0\0\0\xff\x06\0BC\x02\0\x1b\0\x03\0\0\0\0\0\0\0\0\0", 28);
 constexpr int64_t kRows = 3000;
