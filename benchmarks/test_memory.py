@@ -68,3 +68,29 @@ def test_scan(model: Path, tmp_path: Path, record_property: Record) -> None:
         record_property(f"scan, {megabases} Mb, MB", found[-1])
     print("scan: {:.0f} MB for 1 Mb, {:.0f} MB for 4 Mb".format(*found))
     assert found[1] < 1.2 * found[0]
+
+
+@pytest.mark.parametrize("work", [False, True], ids=["straight", "work"])
+def test_two_million_alleles(model: Path, tmp_path: Path, record_property: Record, work: bool) -> None:
+    """The demonstration's genome as 31 contigs, its variants ten times on each; a third of them first, when all queues have been full.
+
+    What grows is the genome, which is mapped into memory and 4 MB a contig.
+    """
+    bases = gzip.decompress(workload.GENOME.read_bytes()).split(b"\n", 1)[1]
+    contigs = [b"c%d" % number for number in range(31)]
+    genome = tmp_path / "genome.fa"
+    genome.write_bytes(b"".join(b">%s\n%s\n" % (name, bases.strip()) for name in contigs))
+    lines = gzip.decompress(workload.VARIANTS.read_bytes()).splitlines()
+    places = [b"\t".join(line.split(b"\t")[1:5]) for line in lines if not line.startswith(b"#")]
+    head = b"##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    found = []
+    for some in (contigs[:10], contigs):
+        vcf, out = tmp_path / f"{len(some)}.vcf", tmp_path / f"{len(some)}.vcf.gz"
+        vcf.write_bytes(head + b"".join(b"%s\t%s\t.\t.\t.\n" % (name, at) * 10 for name in some for at in places))
+        options = ["--work", tmp_path / f"{len(some)}.work"] if work else []
+        asked = ["--model", model, "-o", out, "--window", "24", "--precision", "fp32", *options]
+        found.append(peak("variants", vcf, genome, *asked))
+        record_property(f"variants, {len(some)} contigs, MB", found[-1])
+    print("variants: {:.0f} MB for 10 contigs, {:.0f} MB for 31, two million alleles".format(*found))
+    assert found[1] < 1000
+    assert found[1] - 4 * 21 < 1.2 * found[0]
