@@ -72,7 +72,7 @@ def test_scan(model: Path, tmp_path: Path, record_property: Record) -> None:
 
 @pytest.mark.parametrize("work", [False, True], ids=["straight", "work"])
 def test_two_million_alleles(model: Path, tmp_path: Path, record_property: Record, work: bool) -> None:
-    """The demonstration's genome as 31 contigs, its variants ten times on each; a third of them first, when all queues have been full.
+    """The demonstration's genome as 31 contigs, its variants ten times on each; a third first, to fill all queues.
 
     What grows is the genome, which is mapped into memory and 4 MB a contig.
     """
