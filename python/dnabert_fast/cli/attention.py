@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from . import options as o
+from .flags import analysis as a
+from .flags import common as c
 from .screen import note, show_counts, shown_progress
 
 __all__ = ["attention"]
 
 
 def attention(
-    source: o.Attended,
-    model: o.Model,
-    output: o.AttentionOutput,
-    regions: o.AttendedRegions = None,
-    window: o.Window = None,
-    stride: o.AttendedStride = None,
-    strand: o.Strand = "+",
-    raw: o.Raw = False,
-    high: o.High = None,
-    quantile: o.Quantile = None,
-    full_map: o.FullMap = False,
-    max_n: o.MaxN = 0.5,
-    precision: o.Precision = "fp32",
-    device: o.Device = "auto",
-    threads: o.Threads = None,
-    summary: o.Summary = None,
-    quiet: o.Quiet = False,
+    source: a.Attended,
+    model: c.Model,
+    output: a.AttentionOutput,
+    regions: a.AttendedRegions = None,
+    window: c.Window = None,
+    stride: a.AttendedStride = None,
+    strand: c.Strand = "+",
+    raw: a.Raw = False,
+    high: a.High = None,
+    quantile: a.Quantile = None,
+    full_map: a.FullMap = False,
+    max_n: c.MaxN = 0.5,
+    precision: c.Precision = "fp32",
+    device: c.Device = "auto",
+    threads: c.Threads = None,
+    summary: c.Summary = None,
+    quiet: c.Quiet = False,
 ) -> None:
     """Write how much the model attends to each base: arrays, tables, tracks, and the regions attended to most."""
     from ..workflows.attention import attention as work

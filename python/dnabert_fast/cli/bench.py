@@ -7,7 +7,9 @@ from typing import Any
 
 import typer
 
-from . import options as o
+from .flags import common as c
+from .flags import evaluate as e
+from .flags import train as t
 from .screen import dim, note, shown_progress
 
 __all__ = ["bench"]
@@ -18,13 +20,13 @@ bench = typer.Typer(invoke_without_command=True)
 @bench.callback()
 def machine(
     context: typer.Context,
-    model: o.BenchModel = None,
-    device: o.CheckedDevice = "auto",
-    precision: o.CheckedPrecision = "all",
-    quick: o.Quick = False,
-    threads: o.Threads = None,
-    json_file: o.Json = None,
-    quiet: o.Quiet = False,
+    model: e.BenchModel = None,
+    device: e.CheckedDevice = "auto",
+    precision: e.CheckedPrecision = "all",
+    quick: e.Quick = False,
+    threads: c.Threads = None,
+    json_file: e.Json = None,
+    quiet: c.Quiet = False,
 ) -> None:
     """Measure tokenizer, encoder, scan and variants on embedded data, beside a reference machine's figures."""
     if context.invoked_subcommand is not None:
@@ -48,22 +50,22 @@ def machine(
 
 @bench.command()
 def gue(
-    folder: o.GueFolder,
-    output: o.Folder,
-    model: o.GueModels = None,
-    network: o.Networks = None,
-    baseline: o.Baselines = None,
-    preset: o.Preset = "general",
-    learning_rate: o.LearningRate = None,
-    epochs: o.Epochs = None,
-    batch: o.Batch = None,
-    max_train: o.MaxTrain = None,
-    seed: o.Seed = 42,
-    seeds: o.Seeds = 1,
-    keep: o.Keep = "models",
-    device: o.Device = "auto",
-    threads: o.Threads = None,
-    quiet: o.Quiet = False,
+    folder: e.GueFolder,
+    output: c.Folder,
+    model: e.GueModels = None,
+    network: t.Networks = None,
+    baseline: t.Baselines = None,
+    preset: t.Preset = "general",
+    learning_rate: t.LearningRate = None,
+    epochs: t.Epochs = None,
+    batch: t.Batch = None,
+    max_train: t.MaxTrain = None,
+    seed: t.Seed = 42,
+    seeds: t.Seeds = 1,
+    keep: t.Keep = "models",
+    device: c.Device = "auto",
+    threads: c.Threads = None,
+    quiet: c.Quiet = False,
 ) -> None:
     """Fine-tune models on the sets of GUE, or take those that are, and set their MCC beside published figures."""
     from ..workflows.bench_gue import gue as work

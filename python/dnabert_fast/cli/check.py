@@ -6,7 +6,8 @@ from typing import Any
 
 import typer
 
-from . import options as o
+from .flags import common as c
+from .flags import evaluate as e
 from .screen import note, shown_progress
 
 __all__ = ["check"]
@@ -15,19 +16,19 @@ _TITLES = ("precision", "against", "largest |Δlogit|", "same call", "rho", "rho
 
 
 def check(
-    model: o.CheckedModel,
-    device: o.CheckedDevice = "auto",
-    precision: o.CheckedPrecision = "all",
-    variants: o.CheckedVcf = None,
-    genome: o.CheckedGenome = None,
-    window: o.Window = None,
-    count: o.Count = None,
-    class_name: o.ClassName = None,
-    scores: o.Scores = None,
-    against: o.Against = None,
-    threads: o.Threads = None,
-    summary: o.Summary = None,
-    quiet: o.Quiet = False,
+    model: e.CheckedModel,
+    device: e.CheckedDevice = "auto",
+    precision: e.CheckedPrecision = "all",
+    variants: e.CheckedVcf = None,
+    genome: e.CheckedGenome = None,
+    window: c.Window = None,
+    count: e.Count = None,
+    class_name: c.ClassName = None,
+    scores: e.Scores = None,
+    against: e.Against = None,
+    threads: c.Threads = None,
+    summary: c.Summary = None,
+    quiet: c.Quiet = False,
 ) -> None:
     """Score real SNVs in every precision of this device and compare with fp32; exit code 1 where one fails.
 

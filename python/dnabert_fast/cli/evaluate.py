@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import DnabertError
-from . import options as o
+from .flags import common as c
+from .flags import evaluate as e
 from .screen import note, show_counts, shown_progress, title
 
 __all__ = ["evaluate"]
@@ -14,33 +15,33 @@ _REASONS = 8  # for leaving alleles out that are shown
 
 
 def evaluate(
-    output: o.Folder,
-    table: o.Judged = None,
-    model: o.JudgedModels = None,
-    predictions: o.Predictions = None,
-    ensemble: o.Ensemble = False,
-    calibrate: o.Calibrate = None,
-    results: o.Results = None,
-    metric: o.Metric = None,
-    variants: o.JudgedVariants = None,
-    truth: o.KnownTruth = None,
-    score: o.JudgedScores = None,
-    features: o.NearFeatures = None,
-    bins: o.DistanceBins = None,
-    classifier: o.Classifiers = None,
-    threshold: o.Thresholds = None,
-    overlap: o.Overlap = 0.5,
-    group: o.Group = None,
-    max_missing: o.MaxMissing = 0.05,
-    resamples: o.Resamples = 2000,
-    interval: o.Interval = "percentile",
-    level: o.Level = 0.95,
-    strand: o.Strand = "+",
-    precision: o.Precision = "fp32",
-    device: o.Device = "auto",
-    threads: o.Threads = None,
-    seed: o.ResamplingSeed = 42,
-    quiet: o.Quiet = False,
+    output: c.Folder,
+    table: e.Judged = None,
+    model: e.JudgedModels = None,
+    predictions: e.Predictions = None,
+    ensemble: e.Ensemble = False,
+    calibrate: e.Calibrate = None,
+    results: e.Results = None,
+    metric: e.Metric = None,
+    variants: e.JudgedVariants = None,
+    truth: e.KnownTruth = None,
+    score: e.JudgedScores = None,
+    features: e.NearFeatures = None,
+    bins: e.DistanceBins = None,
+    classifier: e.Classifiers = None,
+    threshold: e.Thresholds = None,
+    overlap: e.Overlap = 0.5,
+    group: e.Group = None,
+    max_missing: e.MaxMissing = 0.05,
+    resamples: e.Resamples = 2000,
+    interval: e.Interval = "percentile",
+    level: e.Level = 0.95,
+    strand: c.Strand = "+",
+    precision: c.Precision = "fp32",
+    device: c.Device = "auto",
+    threads: c.Threads = None,
+    seed: e.ResamplingSeed = 42,
+    quiet: c.Quiet = False,
 ) -> None:
     """Judge models and other tools on a labelled set, or scores of variants: metrics, intervals, tests, a report."""
     of_rows = {"model": model, "predictions": predictions, "ensemble": ensemble, "calibrate": calibrate,

@@ -6,30 +6,30 @@ from typing import Annotated
 
 import typer
 
-from . import options as o
+from .flags import common as c
 from .screen import note, show_counts, shown_progress
 
 __all__ = ["haplotypes"]
 
 
 def haplotypes(
-    vcf: o.Vcf,
-    genome: o.Genome,
-    model: o.Model,
-    output: o.TableOutput,
+    vcf: c.Vcf,
+    genome: c.Genome,
+    model: c.Model,
+    output: c.TableOutput,
     windows: Annotated[
         str, typer.Option(help="'tiled' (neighbours share windows), 'centred' (one each allele), or a BED file.")
     ] = "tiled",
-    window: o.Window = None,
-    strand: o.Strand = "+",
-    class_name: o.ClassName = None,
-    normalize: o.Normalize = False,
-    alias: o.Alias = None,
-    precision: o.Precision = "fp32",
-    device: o.Device = "auto",
-    threads: o.Threads = None,
-    summary: o.Summary = None,
-    quiet: o.Quiet = False,
+    window: c.Window = None,
+    strand: c.Strand = "+",
+    class_name: c.ClassName = None,
+    normalize: c.Normalize = False,
+    alias: c.Alias = None,
+    precision: c.Precision = "fp32",
+    device: c.Device = "auto",
+    threads: c.Threads = None,
+    summary: c.Summary = None,
+    quiet: c.Quiet = False,
 ) -> None:
     """Score the alleles that samples carry together: both haplotypes of each window, and each allele alone."""
     from ..workflows.haplotypes import haplotypes as run

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 
-from . import options as o
+from .flags import common as c
 from .screen import note, plain, show_counts, shown_progress
 
 __all__ = ["merge", "status"]
 
 
 def merge(
-    job: o.Job, output: o.Merged = None, calls: o.MergedCalls = None, summary: o.Summary = None, quiet: o.Quiet = False
+    job: c.Job, output: c.Merged = None, calls: c.MergedCalls = None, summary: c.Summary = None, quiet: c.Quiet = False
 ) -> None:
     """Join the shards of a job to the file that a run in one go writes."""
     from ..workflows.merge import merge as work
@@ -26,7 +26,7 @@ def merge(
         note(text)
 
 
-def status(job: o.Job) -> None:
+def status(job: c.Job) -> None:
     """Show how far a job is: shards done, their rate, the time left and failures; the last line is JSON."""
     from ..workflows.merge import status as work
 

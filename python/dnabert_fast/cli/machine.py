@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from . import options as o
+from .flags import common as c
 from .screen import show_counts, show_top, shown_progress, title
 
 __all__ = ["demo", "info"]
@@ -25,7 +25,7 @@ def info() -> None:
     print(json.dumps(facts))
 
 
-def demo(output: o.Folder = Path("demo-output"), threads: o.Threads = None, quiet: o.Quiet = False) -> None:
+def demo(output: c.Folder = Path("demo-output"), threads: c.Threads = None, quiet: c.Quiet = False) -> None:
     """Run the main jobs on embedded data: real variants and a scan of a piece of chr20, tables and one picture."""
     from ..workflows.demo import demo as work
 

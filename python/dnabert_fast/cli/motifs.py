@@ -6,7 +6,8 @@ from typing import Any
 
 from rich.table import Table
 
-from . import options as o
+from .flags import analysis as a
+from .flags import common as c
 from .screen import err, note, plain, show_counts, shown_progress
 
 __all__ = ["motifs"]
@@ -15,28 +16,28 @@ _SHOWN = 12  # motifs on the screen; all are in motifs.tsv
 
 
 def motifs(
-    sequences: o.MotifSequences,
-    output: o.Folder,
-    model: o.MotifModel = None,
-    negatives: o.Negatives = None,
-    scores: o.BaseScores = "attention",
-    database: o.Database = None,
-    class_name: o.PositiveClass = None,
-    quantile: o.RegionQuantile = None,
-    width: o.MotifWidth = 24,
-    min_length: o.MinLength = 5,
-    cutoff: o.Cutoff = 0.005,
-    min_sites: o.MinSites = 3,
-    all_ties: o.AllTies = False,
-    single_strand: o.SingleStrand = False,
-    logos: o.Logos = True,
-    strand: o.Strand = "+",
-    precision: o.Precision = "fp32",
-    device: o.Device = "auto",
-    threads: o.Threads = None,
-    summary: o.Summary = None,
-    report: o.Report = None,
-    quiet: o.Quiet = False,
+    sequences: a.MotifSequences,
+    output: c.Folder,
+    model: a.MotifModel = None,
+    negatives: a.Negatives = None,
+    scores: a.BaseScores = "attention",
+    database: a.Database = None,
+    class_name: a.PositiveClass = None,
+    quantile: a.RegionQuantile = None,
+    width: a.MotifWidth = 24,
+    min_length: a.MinLength = 5,
+    cutoff: a.Cutoff = 0.005,
+    min_sites: a.MinSites = 3,
+    all_ties: a.AllTies = False,
+    single_strand: a.SingleStrand = False,
+    logos: a.Logos = True,
+    strand: c.Strand = "+",
+    precision: c.Precision = "fp32",
+    device: c.Device = "auto",
+    threads: c.Threads = None,
+    summary: c.Summary = None,
+    report: c.Report = None,
+    quiet: c.Quiet = False,
 ) -> None:
     """Find motifs: strings that the model attends to in positives and that negatives lack, with logos and matches."""
     from ..workflows.motifs import motifs as work

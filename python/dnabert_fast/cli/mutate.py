@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from . import options as o
+from .flags import analysis as a
+from .flags import common as c
 from .screen import note, show_counts, shown_progress
 
 __all__ = ["mutate"]
@@ -11,28 +12,28 @@ _VIEWS = {"attention": "attention", "effect": "substitutions", "gradient": "grad
 
 
 def mutate(
-    genome: o.MutatedGenome = None,
+    genome: a.MutatedGenome = None,
     *,
-    model: o.Model,
-    output: o.Folder,
-    region: o.MutatedRegions = None,
-    variants: o.MutatedVariants = None,
-    windows: o.Windows = "centred",
-    window: o.Window = None,
-    sequences: o.MutatedSequences = None,
-    mutations: o.Mutations = None,
-    deletions: o.Deletions = 0,
-    gradients: o.Gradients = 0,
-    picture: o.Picture = False,
-    strand: o.Strand = "+",
-    class_name: o.ClassName = None,
-    normalize: o.Normalize = False,
-    alias: o.Alias = None,
-    precision: o.Precision = "fp32",
-    device: o.Device = "auto",
-    threads: o.Threads = None,
-    summary: o.Summary = None,
-    quiet: o.Quiet = False,
+    model: c.Model,
+    output: c.Folder,
+    region: a.MutatedRegions = None,
+    variants: a.MutatedVariants = None,
+    windows: c.Windows = "centred",
+    window: c.Window = None,
+    sequences: a.MutatedSequences = None,
+    mutations: a.Mutations = None,
+    deletions: a.Deletions = 0,
+    gradients: a.Gradients = 0,
+    picture: a.Picture = False,
+    strand: c.Strand = "+",
+    class_name: c.ClassName = None,
+    normalize: c.Normalize = False,
+    alias: c.Alias = None,
+    precision: c.Precision = "fp32",
+    device: c.Device = "auto",
+    threads: c.Threads = None,
+    summary: c.Summary = None,
+    quiet: c.Quiet = False,
 ) -> None:
     """Score every single substitution of windows (deletions too), with maps of them, or mutations from a file."""
     from ..workflows.mutate import mutate as work

@@ -8,8 +8,9 @@ from typing import Any
 
 import typer
 
-from . import options as o
-from . import prepare_options as p
+from .flags import common as c
+from .flags import datasets as d
+from .flags import train as t
 from .screen import note, show_counts, shown_progress
 
 __all__ = ["app"]
@@ -49,25 +50,25 @@ def _show(card: Mapping[str, Any], output: Path) -> None:
 
 @app.command()
 def promoters(
-    genome: p.Genome,
-    tss: p.Tss,
-    output: p.Folder,
-    dev: p.Dev,
-    test: p.Test = None,
-    train: p.Train = None,
-    window: p.PromoterLength = 300,
-    tss_at: p.TssAt = "auto",
-    transcripts: p.Transcripts = "canonical",
-    tata: p.Tata = "all",
-    negatives: p.PromoterNegatives = "public",
-    tata_place: p.TataPlace = "like",
-    away: p.Away = 1000,
-    tolerance: p.Tolerance = 0.02,
-    seed: p.Seed = 42,
-    max_n: p.MaxN = 0.0,
-    leak_share: p.LeakShare = 0.25,
-    alias: o.Alias = None,
-    quiet: o.Quiet = False,
+    genome: d.Genome,
+    tss: d.Tss,
+    output: d.Folder,
+    dev: d.Dev,
+    test: d.Test = None,
+    train: d.Train = None,
+    window: d.PromoterLength = 300,
+    tss_at: d.TssAt = "auto",
+    transcripts: d.Transcripts = "canonical",
+    tata: d.Tata = "all",
+    negatives: d.PromoterNegatives = "public",
+    tata_place: d.TataPlace = "like",
+    away: d.Away = 1000,
+    tolerance: d.Tolerance = 0.02,
+    seed: d.Seed = 42,
+    max_n: d.MaxN = 0.0,
+    leak_share: d.LeakShare = 0.25,
+    alias: c.Alias = None,
+    quiet: c.Quiet = False,
 ) -> None:
     """Promoters around start sites, and a negative of each."""
     flags = dict(locals())
@@ -78,20 +79,20 @@ def promoters(
 
 @app.command("prom-scan")
 def prom_scan(
-    genome: p.Genome,
-    tss: p.Tss,
-    output: p.Folder,
-    dev: p.Dev,
-    test: p.Test = None,
-    train: p.Train = None,
-    tss_at: p.TssAt = "auto",
-    transcripts: p.Transcripts = "canonical",
-    both_strands: p.BothStrands = False,
-    seed: p.Seed = 42,
-    max_n: p.MaxN = 0.0,
-    leak_share: p.LeakShare = 0.25,
-    alias: o.Alias = None,
-    quiet: o.Quiet = False,
+    genome: d.Genome,
+    tss: d.Tss,
+    output: d.Folder,
+    dev: d.Dev,
+    test: d.Test = None,
+    train: d.Train = None,
+    tss_at: d.TssAt = "auto",
+    transcripts: d.Transcripts = "canonical",
+    both_strands: d.BothStrands = False,
+    seed: d.Seed = 42,
+    max_n: d.MaxN = 0.0,
+    leak_share: d.LeakShare = 0.25,
+    alias: c.Alias = None,
+    quiet: c.Quiet = False,
 ) -> None:
     """Windows of 1,001 bases every 100 over the 10,000 bases around each TSS."""
     flags = dict(locals())
@@ -102,23 +103,23 @@ def prom_scan(
 
 @app.command()
 def tfbs(
-    genome: p.Genome,
-    peaks: p.Peaks,
-    output: p.Folder,
-    dev: p.Dev,
-    test: p.Test = None,
-    train: p.Train = None,
-    window: p.Length = 101,
-    negatives: p.Negatives = "matched",
-    per_positive: p.PerPositive = 1,
-    away: p.Away = 1000,
-    tolerance: p.Tolerance = 0.02,
-    flank: p.Flank = 500,
-    seed: p.Seed = 42,
-    max_n: p.MaxN = 0.0,
-    leak_share: p.LeakShare = 0.25,
-    alias: o.Alias = None,
-    quiet: o.Quiet = False,
+    genome: d.Genome,
+    peaks: d.Peaks,
+    output: d.Folder,
+    dev: d.Dev,
+    test: d.Test = None,
+    train: d.Train = None,
+    window: d.Length = 101,
+    negatives: d.Negatives = "matched",
+    per_positive: d.PerPositive = 1,
+    away: d.Away = 1000,
+    tolerance: d.Tolerance = 0.02,
+    flank: d.Flank = 500,
+    seed: d.Seed = 42,
+    max_n: d.MaxN = 0.0,
+    leak_share: d.LeakShare = 0.25,
+    alias: c.Alias = None,
+    quiet: c.Quiet = False,
 ) -> None:
     """Binding sites around the summits of peaks, and negatives."""
     flags = dict(locals())
@@ -129,23 +130,23 @@ def tfbs(
 
 @app.command()
 def splice(
-    genome: p.Genome,
-    exons: p.Exons,
-    output: p.Folder,
-    dev: p.Dev,
-    test: p.Test = None,
-    train: p.Train = None,
-    window: p.Length = 400,
-    transcripts: p.Transcripts = "canonical",
-    negatives: p.SpliceNegatives = "between",
-    per_positive: p.PerSite = 1.0,
-    away: p.AwayFromSites = 20,
-    only_gt_ag: p.OnlyGtAg = False,
-    seed: p.Seed = 42,
-    max_n: p.MaxN = 0.0,
-    leak_share: p.LeakShare = 0.25,
-    alias: o.Alias = None,
-    quiet: o.Quiet = False,
+    genome: d.Genome,
+    exons: d.Exons,
+    output: d.Folder,
+    dev: d.Dev,
+    test: d.Test = None,
+    train: d.Train = None,
+    window: d.Length = 400,
+    transcripts: d.Transcripts = "canonical",
+    negatives: d.SpliceNegatives = "between",
+    per_positive: d.PerSite = 1.0,
+    away: d.AwayFromSites = 20,
+    only_gt_ag: d.OnlyGtAg = False,
+    seed: d.Seed = 42,
+    max_n: d.MaxN = 0.0,
+    leak_share: d.LeakShare = 0.25,
+    alias: c.Alias = None,
+    quiet: c.Quiet = False,
 ) -> None:
     """Acceptors, donors and windows that are neither."""
     flags = dict(locals())
@@ -156,24 +157,24 @@ def splice(
 
 @app.command()
 def windows(
-    genome: p.Genome,
-    regions: p.Regions,
-    output: p.Folder,
-    dev: p.Dev,
-    test: p.Test = None,
-    train: p.Train = None,
-    label_column: p.LabelColumn = None,
-    window: p.Around = None,
-    negatives: p.Negatives = "matched",
-    per_positive: p.PerPositive = 1,
-    away: p.Away = 1000,
-    tolerance: p.Tolerance = 0.02,
-    flank: p.Flank = 500,
-    seed: p.Seed = 42,
-    max_n: p.MaxN = 0.0,
-    leak_share: p.LeakShare = 0.25,
-    alias: o.Alias = None,
-    quiet: o.Quiet = False,
+    genome: d.Genome,
+    regions: d.Regions,
+    output: d.Folder,
+    dev: d.Dev,
+    test: d.Test = None,
+    train: d.Train = None,
+    label_column: d.LabelColumn = None,
+    window: d.Around = None,
+    negatives: d.Negatives = "matched",
+    per_positive: d.PerPositive = 1,
+    away: d.Away = 1000,
+    tolerance: d.Tolerance = 0.02,
+    flank: d.Flank = 500,
+    seed: d.Seed = 42,
+    max_n: d.MaxN = 0.0,
+    leak_share: d.LeakShare = 0.25,
+    alias: c.Alias = None,
+    quiet: c.Quiet = False,
 ) -> None:
     """Regions with labels, or regions against the background."""
     flags = dict(locals())
@@ -184,25 +185,25 @@ def windows(
 
 @app.command("hard-negatives")
 def hard_negatives(
-    data: p.Prepared,
-    genome: p.Genome,
-    output: p.RoundsFolder,
-    rounds: p.Rounds = 2,
-    regions: o.Regions = None,
-    stride: o.Stride = 100,
-    threshold: p.CallThreshold = 0.5,
-    most: p.Most = 1000,
-    near: p.Near = None,
-    model: o.Pretrained = None,
-    preset: o.Preset = "general",
-    network: o.Network = None,
-    learning_rate: o.LearningRate = None,
-    epochs: o.Epochs = None,
-    batch: o.Batch = None,
-    seed: p.Seed = 42,
-    device: o.Device = "auto",
-    threads: o.Threads = None,
-    quiet: o.Quiet = False,
+    data: d.Prepared,
+    genome: d.Genome,
+    output: d.RoundsFolder,
+    rounds: d.Rounds = 2,
+    regions: c.Regions = None,
+    stride: c.Stride = 100,
+    threshold: d.CallThreshold = 0.5,
+    most: d.Most = 1000,
+    near: d.Near = None,
+    model: t.Pretrained = None,
+    preset: t.Preset = "general",
+    network: t.Network = None,
+    learning_rate: t.LearningRate = None,
+    epochs: t.Epochs = None,
+    batch: t.Batch = None,
+    seed: d.Seed = 42,
+    device: c.Device = "auto",
+    threads: c.Threads = None,
+    quiet: c.Quiet = False,
 ) -> None:
     """Train, scan, add false calls as negatives, and train again."""
     flags = dict(locals())

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import options as o
+from .flags import common as c
+from .flags import train as t
 from .screen import Told, dim, note, show_counts, shown_progress
 
 __all__ = ["pretrain"]
@@ -18,36 +19,36 @@ _QUIET_SECONDS = 30.0
 
 
 def pretrain(
-    genomes: o.Genomes,
-    output: o.Folder,
-    preset: o.PretrainPreset = "dnabert-6",
-    model: o.Pretrained = None,
-    network: o.Network = None,
-    kmer: o.OtherKmer = None,
-    steps: o.Steps = None,
-    total_steps: o.TotalSteps = None,
-    warm_up: o.WarmUp = None,
-    learning_rate: o.LearningRate = None,
-    batch: o.Batch = None,
-    mask_rate: o.MaskRate = None,
-    whole_spans: o.WholeSpans = None,
-    span: o.Span = None,
-    longest: o.Longest = None,
-    positions: o.Positions = None,
-    strand: o.TrainedStrand = None,
-    include: o.Include = None,
-    exclude: o.Exclude = None,
-    save_every: o.SaveEvery = 500,
-    evaluate_every: o.EvaluateEvery = None,
-    evaluate_samples: o.EvaluateSamples = 1000,
-    max_tokens: o.MaxTokens = None,
-    seed: o.Seed = 42,
-    resume: o.Resume = False,
-    precision: o.TrainedPrecision = "auto",
-    device: o.Device = "auto",
-    threads: o.Threads = None,
-    tensorboard: o.TensorBoard = None,
-    quiet: o.Quiet = False,
+    genomes: t.Genomes,
+    output: c.Folder,
+    preset: t.PretrainPreset = "dnabert-6",
+    model: t.Pretrained = None,
+    network: t.Network = None,
+    kmer: t.OtherKmer = None,
+    steps: t.Steps = None,
+    total_steps: t.TotalSteps = None,
+    warm_up: t.WarmUp = None,
+    learning_rate: t.LearningRate = None,
+    batch: t.Batch = None,
+    mask_rate: t.MaskRate = None,
+    whole_spans: t.WholeSpans = None,
+    span: t.Span = None,
+    longest: t.Longest = None,
+    positions: t.Positions = None,
+    strand: t.TrainedStrand = None,
+    include: t.Include = None,
+    exclude: t.Exclude = None,
+    save_every: t.SaveEvery = 500,
+    evaluate_every: t.EvaluateEvery = None,
+    evaluate_samples: t.EvaluateSamples = 1000,
+    max_tokens: t.MaxTokens = None,
+    seed: t.Seed = 42,
+    resume: t.Resume = False,
+    precision: t.TrainedPrecision = "auto",
+    device: c.Device = "auto",
+    threads: c.Threads = None,
+    tensorboard: t.TensorBoard = None,
+    quiet: c.Quiet = False,
 ) -> None:
     """Train a masked language model on genomes and write it as a model folder that `finetune` starts from."""
     from ..workflows.pretrain import pretrain as work

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from . import options as o
+from .flags import analysis as a
+from .flags import common as c
 from .screen import shown_progress, title
 
 __all__ = ["report"]
 
 
 def report(
-    path: o.Reported,
-    output: o.ReportOutput,
-    model: o.ReportedModel = None,
-    genome: o.ReportedGenome = None,
-    windows: o.Windows = "centred",
-    window: o.Window = None,
-    class_name: o.ClassName = None,
-    calls: o.ReportedCalls = None,
-    alias: o.Alias = None,
-    facts: o.Facts = None,
-    maps: o.Maps = 4,
-    device: o.Device = "auto",
-    threads: o.Threads = None,
-    quiet: o.Quiet = False,
+    path: a.Reported,
+    output: a.ReportOutput,
+    model: a.ReportedModel = None,
+    genome: a.ReportedGenome = None,
+    windows: c.Windows = "centred",
+    window: c.Window = None,
+    class_name: c.ClassName = None,
+    calls: a.ReportedCalls = None,
+    alias: c.Alias = None,
+    facts: a.Facts = None,
+    maps: a.Maps = 4,
+    device: c.Device = "auto",
+    threads: c.Threads = None,
+    quiet: c.Quiet = False,
 ) -> None:
     """Put what variants, scan, screen or motifs wrote onto one HTML page that needs nothing else."""
     from ..workflows.report import report as work

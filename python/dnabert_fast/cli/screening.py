@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from . import options as o
+from .flags import analysis as a
+from .flags import common as c
 from .screen import note, show_counts, shown_progress
 
 __all__ = ["screen"]
 
 
 def screen(
-    vcf: o.ScreenedVcf,
-    genome: o.Genome,
-    model: o.Model,
-    output: o.Folder,
-    windows: o.ScreenedWindows = None,
-    known: o.Known = None,
-    top: o.Top = None,
-    threshold: o.LeastDifference = None,
-    window: o.Window = None,
-    stride: o.AttendedStride = None,
-    quantile: o.RegionQuantile = None,
-    max_n: o.MaxN = 0.5,
-    strand: o.Strand = "+",
-    class_name: o.ClassName = None,
-    normalize: o.Normalize = False,
-    alias: o.Alias = None,
-    overwrite: o.Overwrite = False,
-    precision: o.Precision = "fp32",
-    device: o.Device = "auto",
-    threads: o.Threads = None,
-    summary: o.Summary = None,
-    report: o.Report = None,
-    quiet: o.Quiet = False,
+    vcf: a.ScreenedVcf,
+    genome: c.Genome,
+    model: c.Model,
+    output: c.Folder,
+    windows: a.ScreenedWindows = None,
+    known: a.Known = None,
+    top: a.Top = None,
+    threshold: a.LeastDifference = None,
+    window: c.Window = None,
+    stride: a.AttendedStride = None,
+    quantile: a.RegionQuantile = None,
+    max_n: c.MaxN = 0.5,
+    strand: c.Strand = "+",
+    class_name: c.ClassName = None,
+    normalize: c.Normalize = False,
+    alias: c.Alias = None,
+    overwrite: c.Overwrite = False,
+    precision: c.Precision = "fp32",
+    device: c.Device = "auto",
+    threads: c.Threads = None,
+    summary: c.Summary = None,
+    report: c.Report = None,
+    quiet: c.Quiet = False,
 ) -> None:
     """Find regions the model attends to, score the variants in them, rank these, and count known ones."""
     from ..workflows.screen import screen as work

@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from ..errors import DnabertError
-from . import options as o
+from .flags import common as c
 from .screen import dim, note, show_counts, shown_progress
 
 __all__ = ["lookup", "saturate"]
@@ -58,20 +58,20 @@ _Overwrite: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replac
 
 def saturate(
     places: _Places,
-    model: o.Model,
+    model: c.Model,
     output: _Table = None,
     genome_wide: _GenomeWide = False,
     background: _Background = None,
-    window: o.Window = None,
-    strand: o.Strand = "+",
-    class_name: o.ClassName = None,
+    window: c.Window = None,
+    strand: c.Strand = "+",
+    class_name: c.ClassName = None,
     assembly: _Assembly = None,
-    alias: o.Alias = None,
-    precision: o.Precision = "auto",
-    device: o.Device = "auto",
-    threads: o.Threads = None,
-    summary: o.Summary = None,
-    quiet: o.Quiet = False,
+    alias: c.Alias = None,
+    precision: c.Precision = "auto",
+    device: c.Device = "auto",
+    threads: c.Threads = None,
+    summary: c.Summary = None,
+    quiet: c.Quiet = False,
 ) -> None:
     """Score every possible SNV of regions, or of a genome, into a table that lookup reads."""
     from ..workflows.saturate import saturate as work
@@ -114,16 +114,16 @@ def saturate(
 
 
 def lookup(
-    vcf: o.Vcf,
+    vcf: c.Vcf,
     tables: _Tables,
     output: _Output,
     genome: _Genome = None,
     columns: _Columns = None,
     misses: _Misses = None,
-    alias: o.Alias = None,
+    alias: c.Alias = None,
     overwrite: _Overwrite = False,
-    summary: o.Summary = None,
-    quiet: o.Quiet = False,
+    summary: c.Summary = None,
+    quiet: c.Quiet = False,
 ) -> None:
     """Annotate the alleles of a VCF from tables of scores, ours or CADD's, and set apart what they lack."""
     from ..workflows.lookup import lookup as work
