@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,7 +19,21 @@ from ..workflows.progress import Progress as ProgressProtocol
 if TYPE_CHECKING:
     from ..workflows.demo import TopVariant
 
-__all__ = ["Told", "dim", "err", "note", "plain", "show_counts", "show_top", "shown_progress", "title"]
+__all__ = [
+    "Told",
+    "dim",
+    "err",
+    "note",
+    "plain",
+    "show_counts",
+    "show_notes",
+    "show_rest",
+    "show_run",
+    "show_top",
+    "shown_progress",
+    "title",
+    "written",
+]
 
 err = Console(stderr=True, highlight=False)
 
@@ -98,6 +112,41 @@ def show_counts(heading: str, rows: Mapping[str, int | float | str]) -> None:
         table.add_row(escape(name), f"{value:,}" if isinstance(value, (int, float)) else escape(value))
     title(heading)
     err.print(table)
+
+
+def written(facts: Mapping[str, Any], done: int | None = None, unit: str = "") -> str:
+    """The heading of a run's counts: what it wrote, and in which time; with the rate of so many units done."""
+    rate = "" if done is None else f", {done / max(facts['seconds'], 1e-3):,.0f} {unit}/s"
+    return f"{facts['output']}  ({facts['seconds']:.1f} s{rate})"
+
+
+def show_run(
+    facts: Mapping[str, Any], rows: Mapping[str, int | float | str], done: int | None = None, unit: str = ""
+) -> None:
+    """Print all there is to tell of a run: what it wrote, these counts, and the rest of its facts."""
+    show_counts(written(facts, done, unit), rows)
+    show_rest(facts)
+
+
+def show_rest(facts: Mapping[str, Any]) -> None:
+    """Print which shards alone were computed, which precision `auto` took and why, and the notes of a run."""
+    if "shards" in facts:
+        shards = facts["shards"]
+        if shards["last"] < shards["first"]:
+            dim(f"none of the job's shards ({shards['of']:,}) is in this part, of which there are more")
+        else:
+            dim(f"shards {shards['first']:,} to {shards['last']:,} of {shards['of']:,}; when all are done, merge them")
+    reasons = dict.fromkeys(told.get("precision_reason", "asked for") for told in facts.get("models", [facts]))
+    for reason in reasons:
+        if reason != "asked for":
+            dim(f"precision {reason}")
+    show_notes(facts)
+
+
+def show_notes(facts: Mapping[str, Any]) -> None:
+    """Print what a user should know of a run, a line each."""
+    for text in facts["notes"]:
+        note(text)
 
 
 def show_top(alleles: Sequence[TopVariant]) -> None:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .flags import analysis as a
 from .flags import common as c
-from .screen import note, show_counts, shown_progress
+from .screen import show_counts, show_rest, written
+from .verb import carry_out, flags_of, takes
 
 __all__ = ["screen"]
 
+_OTHERS = {
+    "inside": "the others inside",
+    "windows": "those outside, in a window",
+    "outside": "all outside",
+}
 
+
+@takes(c.machine, c.page)
 def screen(
     vcf: a.ScreenedVcf,
     genome: c.Genome,
@@ -27,46 +37,18 @@ def screen(
     normalize: c.Normalize = False,
     alias: c.Alias = None,
     overwrite: c.Overwrite = False,
-    precision: c.Precision = "fp32",
-    device: c.Device = "auto",
-    threads: c.Threads = None,
-    summary: c.Summary = None,
-    report: c.Report = None,
-    quiet: c.Quiet = False,
+    **shared: Any,
 ) -> None:
     """Find regions the model attends to, score the variants in them, rank these, and count known ones."""
+    flags = flags_of(locals())
     from ..workflows.screen import screen as work
 
-    with shown_progress(quiet) as progress:
-        facts = work(
-            vcf,
-            genome,
-            model=model,
-            output=output,
-            windows=windows,
-            known=known or (),
-            top=top,
-            threshold=threshold,
-            window=window,
-            stride=stride,
-            quantile=quantile,
-            max_n=max_n,
-            strand=strand,
-            class_name=class_name,
-            normalize=normalize,
-            alias=alias,
-            overwrite=overwrite,
-            precision=precision,
-            device=device,
-            threads=threads,
-            summary=summary,
-            report=report,
-            progress=progress,
-        )
-    if quiet:
-        return
+    carry_out(work, flags, _show, known=known or ())
+
+
+def _show(facts: dict[str, Any]) -> None:
     show_counts(
-        f"{facts['output']}  ({facts['seconds']:.1f} s)",
+        written(facts),
         {
             "windows attended to": facts["windows_attended"],
             "left out for unknown bases": facts["left_out_n"],
@@ -93,12 +75,4 @@ def screen(
                 "p (two-sided)": f"{row['p']:.3g}",
             },
         )
-    for text in facts["notes"]:
-        note(text)
-
-
-_OTHERS = {
-    "inside": "the others inside",
-    "windows": "those outside, in a window",
-    "outside": "all outside",
-}
+    show_rest(facts)

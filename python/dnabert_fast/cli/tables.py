@@ -2,153 +2,79 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, TypeAlias
-
-import typer
+from typing import Any
 
 from ..errors import DnabertError
+from .flags import analysis as a
 from .flags import common as c
-from .screen import dim, note, show_counts, shown_progress
+from .screen import show_run
+from .verb import carry_out, flags_of, takes
 
 __all__ = ["lookup", "saturate"]
 
-_Places: TypeAlias = Annotated[
-    list[str],
-    typer.Argument(
-        help="BED of what is scored (not with --genome-wide or --background alone), and FASTA or .2bit.",
-        metavar="[REGIONS] GENOME",
-        show_default=False,
-    ),
-]
-_Table: TypeAlias = Annotated[
-    Path | None, typer.Option("--output", "-o", help="The table: .tsv.gz, BGZF with its index.", metavar="FILE")
-]
-_GenomeWide: TypeAlias = Annotated[bool, typer.Option("--genome-wide", help="Score every contig, whole.")]
-_Background: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(help="PHRED ranks among the SNVs of these regions; kept with the model.", metavar="BED"),
-]
-_Assembly: TypeAlias = Annotated[
-    str | None,
-    typer.Option(help="Name of the assembly, for the header; VEP's CADD plugin asks for it.", metavar="NAME"),
-]
-_Tables: TypeAlias = Annotated[
-    list[str],
-    typer.Argument(help="Tables of saturate, or in CADD's layout; NAME= names the fields.", metavar="[NAME=]TABLE..."),
-]
-_Output: TypeAlias = Annotated[
-    Path, typer.Option("--output", "-o", help=".vcf.gz, .vcf, .bcf, or - for VCF.", metavar="FILE")
-]
-_Genome: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--genome", "-g", help="Check REF, and move insertions and deletions left.", metavar="GENOME"),
-]
-_Columns: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        help="Columns to copy, with commas; default: ours but RawScore, else RawScore,PHRED.", metavar="NAMES"
-    ),
-]
-_Misses: TypeAlias = Annotated[
-    Path | None, typer.Option(help="Write the records with an allele that no table has here.", metavar="VCF")
-]
-_Overwrite: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replace fields the input already has.")]
 
-
+@takes(c.machine, precision="auto")
 def saturate(
-    places: _Places,
+    places: a.Places,
     model: c.Model,
-    output: _Table = None,
-    genome_wide: _GenomeWide = False,
-    background: _Background = None,
+    output: a.SavedTable = None,
+    genome_wide: a.GenomeWide = False,
+    background: a.Background = None,
     window: c.Window = None,
     strand: c.Strand = "+",
     class_name: c.ClassName = None,
-    assembly: _Assembly = None,
+    assembly: a.Assembly = None,
     alias: c.Alias = None,
-    precision: c.Precision = "auto",
-    device: c.Device = "auto",
-    threads: c.Threads = None,
-    summary: c.Summary = None,
-    quiet: c.Quiet = False,
+    **shared: Any,
 ) -> None:
     """Score every possible SNV of regions, or of a genome, into a table that lookup reads."""
+    flags = flags_of(locals())
     from ..workflows.saturate import saturate as work
 
-    if len(places) > 2:
+    *regions, genome = flags.pop("places")
+    if len(regions) > 1:
         raise DnabertError(f"{' '.join(places)}: give one BED file of regions, and the genome")
-    with shown_progress(quiet) as progress:
-        facts = work(
-            places[-1],
-            model=model,
-            output=output,
-            regions=places[0] if len(places) == 2 else None,
-            genome_wide=genome_wide,
-            background=background,
-            window=window,
-            strand=strand,
-            class_name=class_name,
-            assembly=assembly,
-            alias=alias,
-            precision=precision,
-            device=device,
-            threads=threads,
-            summary=summary,
-            progress=progress,
-        )
-    if quiet:
-        return
+    carry_out(work, flags, _show_table, genome=genome, regions=regions[0] if regions else None)
+
+
+def _show_table(facts: dict[str, Any]) -> None:
     ranked = facts["background"]
-    rate = facts["snvs"] / max(facts["seconds"], 1e-3)
-    show_counts(
-        f"{facts['output'] or ranked['file']}  ({facts['seconds']:.1f} s, {rate:,.0f} SNVs/s)",
+    show_run(
+        facts if facts["output"] else facts | {"output": ranked["file"]},
         {"bases": facts["bases"], "  not known": facts["unknown_bases"], "SNVs": facts["snvs"]}
         | {"pieces": facts["pieces"], "pieces encoded": facts["pieces_encoded"]}
         | ({} if ranked is None else {"SNVs of the background": ranked["snvs"]}),
+        facts["snvs"],
+        "SNVs",
     )
-    if facts["precision_reason"] != "asked for":
-        dim(f"precision {facts['precision_reason']}")
-    for text in facts["notes"]:
-        note(text)
 
 
 def lookup(
     vcf: c.Vcf,
-    tables: _Tables,
-    output: _Output,
-    genome: _Genome = None,
-    columns: _Columns = None,
-    misses: _Misses = None,
+    tables: a.Tables,
+    output: a.AnnotatedOutput,
+    genome: a.CheckedAgainst = None,
+    columns: a.Columns = None,
+    misses: a.Misses = None,
     alias: c.Alias = None,
-    overwrite: _Overwrite = False,
+    overwrite: a.OverwriteFields = False,
     summary: c.Summary = None,
     quiet: c.Quiet = False,
 ) -> None:
     """Annotate the alleles of a VCF from tables of scores, ours or CADD's, and set apart what they lack."""
+    flags = flags_of(locals())
     from ..workflows.lookup import lookup as work
 
-    with shown_progress(quiet) as progress:
-        facts = work(
-            vcf,
-            tables,
-            output=output,
-            genome=genome,
-            columns=[name.strip() for name in columns.split(",")] if columns else (),
-            misses=misses,
-            alias=alias,
-            overwrite=overwrite,
-            summary=summary,
-            progress=progress,
-        )
-    if quiet:
-        return
-    rate = facts["alleles"] / max(facts["seconds"], 1e-3)
-    show_counts(
-        f"{facts['output']}  ({facts['seconds']:.1f} s, {rate:,.0f} alleles/s)",
+    names = [name.strip() for name in columns.split(",")] if columns else ()
+    carry_out(work, flags, _show_found, columns=names)
+
+
+def _show_found(facts: dict[str, Any]) -> None:
+    show_run(
+        facts,
         {"records": facts["records"], "ALT alleles": facts["alleles"], "found": facts["found"]}
         | {f"  {reason}": count for reason, count in facts["reasons"].items()}
         | {"records with alleles to score": facts["records_missed"]},
+        facts["alleles"],
+        "alleles",
     )
-    for text in facts["notes"]:
-        note(text)

@@ -99,6 +99,45 @@ SingleStrand: TypeAlias = Annotated[
 ]
 Logos: TypeAlias = Annotated[bool, option(help="Draw a logo of each motif.")]
 
+# Haplotypes
+HaplotypeWindows: TypeAlias = Annotated[
+    str, option(help="'tiled' (neighbours share windows), 'centred' (one each allele), or a BED file.")
+]
+
+# Tables of scores
+Places: TypeAlias = Annotated[
+    list[str],
+    argument(
+        help="BED of what is scored (not with --genome-wide or --background alone), and FASTA or .2bit.",
+        metavar="[REGIONS] GENOME",
+        show_default=False,
+    ),
+]
+SavedTable: TypeAlias = Annotated[
+    Path | None, file("The table: .tsv.gz, BGZF with its index.", "FILE", "--output", "-o")
+]
+GenomeWide: TypeAlias = Annotated[bool, option("--genome-wide", help="Score every contig, whole.")]
+Background: TypeAlias = Annotated[
+    Path | None, file("PHRED ranks among the SNVs of these regions; kept with the model.", "BED")
+]
+Assembly: TypeAlias = Annotated[
+    str | None, option(help="Name of the assembly, for the header; VEP's CADD plugin asks for it.", metavar="NAME")
+]
+Tables: TypeAlias = Annotated[
+    list[str],
+    argument(help="Tables of saturate, or in CADD's layout; NAME= names the fields.", metavar="[NAME=]TABLE..."),
+]
+AnnotatedOutput: TypeAlias = Annotated[Path, file(".vcf.gz, .vcf, .bcf, or - for VCF.", "FILE", "--output", "-o")]
+CheckedAgainst: TypeAlias = Annotated[
+    str | None, file("Check REF, and move insertions and deletions left.", "GENOME", "--genome", "-g")
+]
+Columns: TypeAlias = Annotated[
+    str | None,
+    option(help="Columns to copy, with commas; default: ours but RawScore, else RawScore,PHRED.", metavar="NAMES"),
+]
+Misses: TypeAlias = Annotated[Path | None, file("Write the records with an allele that no table has here.", "VCF")]
+OverwriteFields: TypeAlias = Annotated[bool, option("--overwrite", help="Replace fields the input already has.")]
+
 # Reports
 Reported: TypeAlias = Annotated[
     Path, argument(help="What variants or scan wrote, or the folder of screen or motifs.", metavar="RESULTS")

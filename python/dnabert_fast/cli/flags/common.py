@@ -117,3 +117,30 @@ Estimate: TypeAlias = Annotated[bool, option("--estimate", help="Tell what the r
 Machines: TypeAlias = Annotated[
     int | None, option("--machines", help="Tell also what --estimate expects of so many such machines.", min=1)
 ]
+
+
+# Groups of flags, for verbs that take them alike
+def machine(
+    precision: Precision = "fp32", device: Device = "auto", threads: Threads = None, summary: Summary = None
+) -> None:
+    """What runs a model, and how exactly; and where the run tells of itself."""
+
+
+def page(report: Report = None) -> None:
+    """What else a run whose results can be looked at writes."""
+
+
+def shards(
+    work: Work = None,
+    shard: Shard = None,
+    shard_size: ShardSize = None,
+    ray: Ray = None,
+    ray_cpus: RayCpus = None,
+    estimate: Estimate = False,
+    machines: Machines = None,
+) -> None:
+    """How a run is made in parts, and what it would take."""
+
+
+def quiet(quiet: Quiet = False) -> None:
+    """Whether anything is shown; the last flag of a verb."""
