@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -18,8 +17,7 @@ from ..io.columns import repeated
 from ..seq.aliases import AliasTable
 from ..seq.genome import Genome
 from ..seq.plan import Stretch
-from .cluster import asked_cluster, on_cluster
-from .common import check_outputs, read_regions, window_length, write_summary
+from .common import read_regions, window_length
 from .estimate import estimate as foretold
 from .estimate import of_stretches
 from .jobs import Results, Task
@@ -27,11 +25,11 @@ from .measure import Watch
 from .outputs import Output
 from .precision import load_first
 from .progress import Progress, silent
-from .report import check_report
 from .report import report as report_run
 from .report_parts import command_line
-from .session import Session, those_of
-from .work import Work, asked_work, precision_of, stored_input, try_places
+from .session import Session
+from .verb import run_verb
+from .work import Work, precision_of, stored_input, try_places
 
 __all__ = ["open_scan", "scan", "scan_facts"]
 
@@ -78,33 +76,26 @@ def scan(
     `report` is a page of them and the results.
     """
     asked = dict(locals())
-    began = time.monotonic()
     if threshold is not None and calls is None:
         raise DnabertError(f"--threshold {threshold:g} is that of calls; give --calls FILE.bed too")
-    check_outputs([genome, regions], {"--output": output, "--calls": calls, "--summary": summary, "--report": report})
-    check_report(report, [], output)
-    job = asked_work(work, shard, shard_size, _SHARD_STRETCHES, report, estimate=estimate)
-    cluster = asked_cluster(ray, ray_cpus, job, [output, calls], device=device, threads=threads, estimate=estimate)
-    given = those_of(open_scan, asked | {"work": job, "began": began})
-    if cluster is not None:
-        given["genome"] = stored_input(job, "genome", genome)
-        given["regions"] = None if regions is None else stored_input(job, "regions", regions)
-        facts = on_cluster(cluster, open_scan, given, scan_facts, "bases", progress)
-        facts |= {"seconds": round(time.monotonic() - began, 3)}
-    else:
-        with open_scan(**given) as session:
-            if estimate is not None:
-                facts = session.foretell(estimate, shard_size or _SHARD_STRETCHES)
-                write_summary(summary, facts)
-                return facts
-            results = session.run(progress)
-        facts = scan_facts(results.settings, results.counts, results.notes)
-        facts |= session.model.facts() | results.facts(began, output)
-    write_summary(summary, facts)
-    if report is not None:
+    facts = run_verb(
+        asked,
+        open_scan,
+        scan_facts,
+        inputs=[genome, regions],
+        outputs={"--output": output, "--calls": calls},
+        stored=lambda work: {
+            "genome": stored_input(work, "genome", genome),
+            "regions": None if regions is None else stored_input(work, "regions", regions),
+        },
+        items="bases",
+        shard_size=_SHARD_STRETCHES,
+    )
+    if report is not None and estimate is None:
         report_run(
             output, output=report, model=model, genome=genome, calls=calls, class_name=class_name, facts=facts,
-            command=command_line(scan, asked), device="auto" if cluster else device, threads=threads, progress=progress,
+            command=command_line(scan, asked), device=device if ray is None else "auto", threads=threads,
+            progress=progress,
         )  # fmt: skip
     return facts
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager
 from math import inf
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -20,23 +18,21 @@ from ..io.text import open_text
 from ..seq.batch import kmer_ids
 from ..seq.types import F32
 from ..seq.vocab import Vocabulary
-from .cluster import asked_cluster, on_cluster
-from .common import check_outputs, write_summary
+from .common import check_outputs
 from .estimate import estimate as foretold
 from .estimate import of_sequences
 from .jobs import Results, Task
 from .measure import Watch
-from .outputs import Output
 from .precision import load_first
 from .progress import Progress, silent
 from .sequence_output import Answered, counts_of, predictions, unread_note, vectors
-from .session import Reread, Session, those_of
-from .work import Work, asked_work, precision_of, stored_input, try_places
+from .session import Reread, Session
+from .verb import run_verb
+from .work import Work, precision_of, stored_input, try_places
 
-__all__ = ["embed", "open_embed", "open_predict", "predict", "sequence_facts", "tokenize"]
+__all__ = ["embed", "open_sequences", "predict", "sequence_facts", "tokenize"]
 
 _SHARD_UNITS = 4
-_DOING = {"predict": "predicting", "embed": "embedding"}
 
 
 def predict(
@@ -65,37 +61,7 @@ def predict(
     (in units of 4,096 sequences): see docs/jobs.md; `ray` and `ray_cpus`: docs/clusters.md. `estimate` foretells the
     run on so many machines in place of making it. Returns the facts of the run.
     """
-    asked = dict(locals())
-    return _run(open_predict, asked)
-
-
-@contextmanager
-def open_predict(
-    sequences: str | Path,
-    *,
-    model: str,
-    output: str | Path,
-    strand: str,
-    precision: str,
-    device: str,
-    threads: int | None,
-    work: Work | None,
-    began: float,
-    progress: Progress,
-) -> Iterator[Session[Answered]]:
-    """What `predict` of such arguments needs, opened; an estimate counts from when the verb `began`."""
-    loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
-    loaded.need_head()
-
-    def check(unit: SequenceUnit) -> None:
-        loaded.need_pairs(unit.second is not None)
-
-    def answer(loaded: Model, units: Iterator[SequenceUnit], write: Write, done: Callable[[int], None]) -> None:
-        predict_sequences(loaded, units, write, done)
-
-    asked = _Asked("predict", sequences, output, precision, device, model, work, began)
-    with _opened(asked, loaded, predictions(loaded, output), check, answer, progress) as session:
-        yield session
+    return _run(locals() | {"pooling": None})
 
 
 def embed(
@@ -122,19 +88,33 @@ def embed(
     output: .npy (float32 [n, H]) or .parquet (name and one column a dimension). `work`, `shard`, `shard_size`,
     `ray`, `ray_cpus` and `estimate` as in `predict`. Returns the facts of the run.
     """
-    asked = dict(locals())
     if pooling not in ("mean", "cls"):
         raise DnabertError(f"--pooling {pooling}: choose mean or cls")
-    return _run(open_embed, asked)
+    return _run(locals())
+
+
+def _run(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer the sequences of a file as asked; returns the facts of the run."""
+    sequences = asked["sequences"]
+    return run_verb(
+        asked,
+        open_sequences,
+        sequence_facts,
+        inputs=[sequences],
+        outputs={"--output": asked["output"]},
+        stored=lambda work: {"sequences": stored_input(work, "sequences", sequences)},
+        items="sequences",
+        shard_size=_SHARD_UNITS,
+    )
 
 
 @contextmanager
-def open_embed(
+def open_sequences(
     sequences: str | Path,
     *,
     model: str,
     output: str | Path,
-    pooling: str,
+    pooling: str | None,
     strand: str,
     precision: str,
     device: str,
@@ -143,122 +123,60 @@ def open_embed(
     began: float,
     progress: Progress,
 ) -> Iterator[Session[Answered]]:
-    """What `embed` of such arguments needs, opened; an estimate counts from when the verb `began`."""
+    """What `embed`, or without a pooling `predict`, of such arguments needs, opened.
+
+    An estimate counts from when the verb `began`.
+    """
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
-
-    def check(unit: SequenceUnit) -> None:
-        if unit.second is not None:
-            raise FormatError(
-                f"{sequences}: pairs, but vectors are of single sequences; give a table with one sequence a row"
-            )
-
-    def answer(loaded: Model, units: Iterator[SequenceUnit], write: Write, done: Callable[[int], None]) -> None:
-        embed_sequences(loaded, units, write, pooling, done)
-
-    width = loaded.network.config.encoder.hidden_size
-    asked = _Asked("embed", sequences, output, precision, device, model, work, began, {"pooling": pooling})
-    with _opened(asked, loaded, vectors(output, width), check, answer, progress) as session:
-        yield session
-
-
-def _run(opening: Callable[..., AbstractContextManager[Session[Answered]]], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Answer the sequences of a file as asked; returns the facts of the run, written to its summary too."""
-    began, sequences, output = time.monotonic(), asked["sequences"], asked["output"]
-    check_outputs([sequences], {"--output": output, "--summary": asked["summary"]})
-    work = asked_work(asked["work"], asked["shard"], asked["shard_size"], _SHARD_UNITS, estimate=asked["estimate"])
-    cluster = asked_cluster(
-        asked["ray"], asked["ray_cpus"], work, [output],
-        device=asked["device"], threads=asked["threads"], estimate=asked["estimate"],
-    )  # fmt: skip
-    given = those_of(opening, {**asked, "work": work, "began": began})
-    if cluster is not None:
-        given["sequences"] = stored_input(work, "sequences", sequences)
-        facts = on_cluster(cluster, opening, given, sequence_facts, "sequences", asked["progress"])
-        facts |= {"seconds": round(time.monotonic() - began, 3)}
+    if pooling is None:
+        loaded.need_head()
+        verb, doing, written = "predict", "predicting", predictions(loaded, output)
     else:
-        with opening(**given) as session:
-            if asked["estimate"] is not None:
-                facts = session.foretell(asked["estimate"], asked["shard_size"] or _SHARD_UNITS)
-            else:
-                results = session.run(asked["progress"])
-                facts = sequence_facts(results.settings, results.counts, results.notes)
-                facts |= session.model.facts() | results.facts(began, output)
-    write_summary(asked["summary"], facts)
-    return facts
-
-
-Write: TypeAlias = "Callable[[SequenceUnit, F32], None]"
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What `predict` and `embed` were asked for; `more` are options of one of them."""
-
-    verb: str
-    sequences: str | Path
-    output: str | Path
-    precision: str
-    device: str
-    model: str
-    work: Work | None
-    began: float
-    more: Mapping[str, Any] = field(default_factory=dict)
-
-
-@contextmanager
-def _opened(
-    asked: _Asked,
-    loaded: Model,
-    output: Output[Answered],
-    check: Callable[[SequenceUnit], None],
-    answer: Callable[[Model, Iterator[SequenceUnit], Write, Callable[[int], None]], None],
-    progress: Progress,
-) -> Iterator[Session[Answered]]:
-    """A session that answers the sequences of a file."""
-    work = asked.work
-    sequences = stored_input(work, "sequences", asked.sequences)
-    try_places(work, [asked.output])
-    loaded, choice = precision_of(
-        work, loaded, asked.model, asked.precision, device=asked.device, expected=inf, progress=progress
-    )
+        verb, doing, written = "embed", "embedding", vectors(output, loaded.network.config.encoder.hidden_size)
+    sequences = stored_input(work, "sequences", sequences)
+    try_places(work, [output])
+    loaded, choice = precision_of(work, loaded, model, precision, device=device, expected=inf, progress=progress)
     stream = Reread(lambda: sequence_units(sequences))
 
     def score(
         model: Model, units: Iterable[SequenceUnit], write: Callable[[Answered], None], done: Callable[[int], None]
     ) -> None:
-        answer(model, _checked(units, check), lambda unit, rows: write(Answered(unit, rows)), done)
+        def put(unit: SequenceUnit, rows: F32) -> None:
+            write(Answered(unit, rows))
+
+        if pooling is None:
+            predict_sequences(model, _as_trained(units, model), put, done)
+        else:
+            embed_sequences(model, _single(units, sequences), put, pooling, done)
 
     def foretell(machines: int, shard: int) -> dict[str, Any]:
         def watched(watch: Watch, units: Iterable[SequenceUnit], write: Callable[[Answered], None]) -> None:
             score(watch.model(loaded), units, write, lambda sequences: None)
 
         whole = of_sequences(sequence_units(sequences), shard)
-        return foretold(
-            asked.verb, loaded, whole, watched, [output],
-            began=asked.began, machines=machines, about=choice.facts(),
-        )  # fmt: skip
+        return foretold(verb, loaded, whole, watched, [written], began=began, machines=machines, about=choice.facts())
 
-    def run(results: Results[Answered], progress: Progress) -> None:
+    def answer(results: Results[Answered], progress: Progress) -> None:
         units = results.follow(results.of_shards(stream.units(results.first)))
-        score(loaded, units, results.write, progress(results.doing(_DOING[asked.verb]), "sequences", None))
+        score(loaded, units, results.write, progress(results.doing(doing), "sequences", None))
 
-    options = {"strand": loaded.strand, **asked.more}
+    options = {"strand": strand} if pooling is None else {"strand": strand, "pooling": pooling}
     settings = {
-        "verb": asked.verb, "model": choice.network, **options, **choice.facts(), "k": loaded.k,
+        "verb": verb, "model": choice.network, **options, **choice.facts(), "k": loaded.k,
         "later_notes": [*choice.notes], "choices": [choice.facts()],
     }  # fmt: skip
     task = Task(
-        asked.verb,
+        verb,
         {"sequences": sequences},
         options | choice.decisive(),
         settings,
-        [output],
+        [written],
         lambda answered: counts_of(answered.unit, loaded.k),
         lambda: loaded.notes,
         lambda: _counted(sequences, progress),
     )
     with closing(stream):
-        yield Session(task, work, loaded, run, foretell)
+        yield Session(task, work, loaded, answer, foretell)
 
 
 def sequence_facts(settings: Mapping[str, Any], counts: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
@@ -288,7 +206,7 @@ def tokenize(
     """
     check_outputs([sequences], {"--output": output})
     spelt = np.array([str(i) for i in range(Vocabulary(k).size)])
-    counter = _Counter(progress("tokenizing", "sequences", None))
+    done, advance = 0, progress("tokenizing", "sequences", None)
     with open_text(output) as sink:
         for unit in sequence_units(sequences):
             for row in range(len(unit.windows)):
@@ -298,23 +216,23 @@ def tokenize(
                 else:
                     line = " ".join(sequence[i : i + k].decode() for i in range(len(sequence) - k + 1))
                 sink.write(f"{line}\n".encode())
-            counter(len(unit.windows))
-    return {"verb": "tokenize", "sequences": counter.done, "k": k, "output": str(output)}
+            done += len(unit.windows)
+            advance(len(unit.windows))
+    return {"verb": "tokenize", "sequences": done, "k": k, "output": str(output)}
 
 
-def _checked(units: Iterable[SequenceUnit], check: Callable[[SequenceUnit], None]) -> Iterator[SequenceUnit]:
+def _as_trained(units: Iterable[SequenceUnit], model: Model) -> Iterator[SequenceUnit]:
+    """The units, of pairs where the model was trained on such and else of single sequences."""
     for unit in units:
-        check(unit)
+        model.need_pairs(unit.second is not None)
         yield unit
 
 
-class _Counter:
-    """Counts what is done and passes it on."""
-
-    def __init__(self, advance: Callable[[int], None]) -> None:
-        self.done = 0
-        self._advance = advance
-
-    def __call__(self, done: int) -> None:
-        self.done += done
-        self._advance(done)
+def _single(units: Iterable[SequenceUnit], path: str | Path) -> Iterator[SequenceUnit]:
+    """The units, of single sequences."""
+    for unit in units:
+        if unit.second is not None:
+            raise FormatError(
+                f"{path}: pairs, but vectors are of single sequences; give a table with one sequence a row"
+            )
+        yield unit

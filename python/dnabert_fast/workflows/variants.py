@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,8 +23,7 @@ from ..seq.genome import Genome
 from ..seq.sections import SECTION_BYTES, Sections
 from ..seq.variants import Flag, Regions
 from ..seq.vcf_text import Records
-from .cluster import asked_cluster, on_cluster
-from .common import GRIDS, check_outputs, write_summary
+from .common import GRIDS
 from .estimate import Whole, of_records
 from .estimate import estimate as foretold
 from .jobs import Results, Task
@@ -33,7 +31,6 @@ from .known_scores import KnownScores, table_settings
 from .measure import Watch
 from .precision import AUTO, Choice
 from .progress import Follow, Progress, silent
-from .report import check_report
 from .report import report as report_run
 from .report_parts import command_line
 from .scorers import (
@@ -47,9 +44,10 @@ from .scorers import (
     shared_window,
     window_notes,
 )
-from .session import Session, those_of
+from .session import Session
 from .variant_output import VariantOutput, variant_output
-from .work import Work, asked_work, inputs_folder, precision_of, stored_input, try_places
+from .verb import run_verb
+from .work import Work, inputs_folder, precision_of, stored_input, try_places
 
 __all__ = ["VariantOutput", "open_variants", "variant_facts", "variant_settings", "variants", "window_notes"]
 
@@ -106,36 +104,24 @@ def variants(
     Returns the facts of the run, also written to `summary` as JSON; `report` is a page of them and the results.
     """
     asked = dict(locals())
-    began = time.monotonic()
     if ref_mismatch not in _MISMATCHES:
         raise DnabertError(f"--ref-mismatch {ref_mismatch}: choose one of {', '.join(_MISMATCHES)}")
-    check_outputs(
-        [vcf, genome, windows, alias, models, table], {"--output": output, "--summary": summary, "--report": report}
+    facts = run_verb(
+        asked,
+        open_variants,
+        variant_facts,
+        inputs=[vcf, genome, windows, alias, models, table],
+        outputs={"--output": output},
+        stored=lambda work: {"vcf": stored_vcf(work, vcf), "genome": stored_input(work, "genome", genome)},
+        items="records",
+        shard_size=_SHARD_SECTIONS,
     )
-    check_report(report, [], output)
-    job = asked_work(work, shard, shard_size, _SHARD_SECTIONS, report, estimate=estimate)
-    cluster = asked_cluster(ray, ray_cpus, job, [output], device=device, threads=threads, estimate=estimate)
-    given = those_of(open_variants, asked | {"work": job, "began": began})
-    if cluster is not None:
-        given |= {"vcf": stored_vcf(job, vcf), "genome": stored_input(job, "genome", genome)}
-        facts = on_cluster(cluster, open_variants, given, variant_facts, "records", progress)
-        facts |= {"seconds": round(time.monotonic() - began, 3)}
-    else:
-        with open_variants(**given) as session:
-            if estimate is not None:
-                facts = session.foretell(estimate, shard_size or _SHARD_SECTIONS)
-                write_summary(summary, facts)
-                return facts
-            results = session.run(progress)
-        facts = variant_facts(results.settings, results.counts, results.notes)
-        facts |= session.model.facts() | results.facts(began, output)
-    write_summary(summary, facts)
-    if report is not None:
+    if report is not None and estimate is None:
         [named] = asked_models(model, models, class_name)
         report_run(
             output, output=report, model=_report_of(named), genome=genome, windows=windows, window=window, alias=alias,
             class_name=class_name, facts=facts, command=command_line(variants, asked),
-            device="auto" if cluster else device, threads=threads, progress=progress,
+            device=device if ray is None else "auto", threads=threads, progress=progress,
         )  # fmt: skip
     return facts
 
