@@ -14,6 +14,7 @@ import gzip
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import workload
@@ -26,7 +27,7 @@ from dnabert_fast.seq.batch import tokenize
 from dnabert_fast.seq.corpus import Corpus
 from dnabert_fast.seq.genome import Genome
 from dnabert_fast.seq.masking import Masking, mask
-from dnabert_fast.train.objective import masked_batches, masked_loss
+from dnabert_fast.train.objective import masked_batches, masked_loss, packed_parts
 
 Record = Callable[[str, object], None]
 
@@ -69,7 +70,8 @@ def training_rate(samples: Corpus, quick: bool) -> float:
     """Tokens a second that forward and backward passes take on this machine."""
     preset = PRESETS["small" if quick else "dnabert-6"]
     network = build(preset.with_head("mlm"), choose("cpu", "cpu", "fp32"), seed=1, pooler=False).train()
-    batches = masked_batches(samples.samples(0, 6), Masking(K), SEED, 0, 2048)
+    parts = packed_parts(samples.lengths(0, 6), K, 2048)
+    batches = masked_batches(samples.samples(0, 6, np.concatenate(parts)), parts, Masking(K), SEED, 0)
 
     def run() -> None:
         torch.manual_seed(1)

@@ -16,9 +16,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from dnabert_fast.nn.checkpoint import write_network
+from dnabert_fast.nn.config import PRESETS
+from dnabert_fast.nn.network import build
+
 STEPS = 30
 SETTINGS = {"preset": "tiny", "steps": STEPS, "batch": 6, "save_every": 4, "threads": 1}
-HELD_OUT = "one.bed"
+HELD_OUT, START = "one.bed", "start"
 
 
 def genome(folder: Path) -> Path:
@@ -30,15 +34,19 @@ def genome(folder: Path) -> Path:
 
 
 def command(where: Path, out: Path, *more: object) -> list[str]:
-    """A run of a tiny network: checkpoints every fourth step, dropout as ever."""
+    """A run that goes on from a tiny network with dropout: checkpoints every fourth step."""
     flags = [word for name, value in SETTINGS.items() for word in (f"--{name.replace('_', '-')}", value)]
-    words = ["pretrain", where, *flags, "--exclude", HELD_OUT, "-o", out, *more]
+    words = ["pretrain", where, *flags, "--model", START, "--exclude", HELD_OUT, "-o", out, *more]
     return [sys.executable, "-m", "dnabert_fast", *map(str, words)]
 
 
 def start(words: list[str], folder: Path) -> subprocess.Popen[bytes]:
-    """Begin a command in a folder, whose file HELD_OUT it is told to hold out."""
+    """Begin a command in a folder that gets the file HELD_OUT, which it holds out, and the model START."""
     (folder / HELD_OUT).write_text("one\t15000\t20000\n")
+    if not (folder / START).exists():
+        tiny = PRESETS["tiny"].with_head("mlm")
+        assert tiny.encoder.hidden_dropout == tiny.encoder.attention_dropout == 0.1
+        write_network(build(tiny, seed=1, pooler=False), folder / START)
     given = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(words, cwd=folder, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 

@@ -20,9 +20,10 @@ from dnabert_fast.nn.network import Network, build
 from dnabert_fast.nn.packed import Packed
 from dnabert_fast.seq.batch import Windows, tokenize
 from dnabert_fast.seq.masking import Masking, mask
+from dnabert_fast.seq.types import I64
 from dnabert_fast.train import pretrain as module
 from dnabert_fast.train.distributed import Group
-from dnabert_fast.train.objective import MaskedBatch, judge, masked_batches, masked_loss
+from dnabert_fast.train.objective import MaskedBatch, judge, masked_batches, masked_loss, packed_parts
 from dnabert_fast.train.pretrain import Pretraining, Schedule
 from dnabert_fast.train.recipes import PretrainRecipe
 
@@ -33,10 +34,14 @@ class Repeats:
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
 
-    def samples(self, first: int, count: int) -> Windows:
+    def samples(self, first: int, count: int, rows: I64 | None = None) -> Windows:
         random = [np.random.default_rng((self.seed, number)) for number in range(first, first + count)]
         texts = ["ACT" * 40, "GGT" * 40, "CA" * 60, "TGC" * 40]
-        return Windows.from_strings([texts[each.integers(0, 4)][: each.integers(8, 100)] for each in random])
+        found = Windows.from_strings([texts[each.integers(0, 4)][: each.integers(8, 100)] for each in random])
+        return found if rows is None else found.take(rows)
+
+    def lengths(self, first: int, count: int) -> I64:
+        return self.samples(first, count).lengths
 
     def held_out(self, count: int) -> Windows:
         return Repeats(self.seed + 1).samples(0, count)
@@ -73,6 +78,11 @@ def trained(
     return run, events
 
 
+def batches_of(windows: Windows, masking: Masking, seed: int, first: int, most: int) -> list[MaskedBatch]:
+    parts = packed_parts(windows.lengths, masking.k, most)
+    return masked_batches(windows.take(np.concatenate(parts)), parts, masking, seed, first)
+
+
 def weights(run: Pretraining) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in run.network.state_dict().items()}
 
@@ -84,7 +94,7 @@ def test_the_loss_is_the_mean_over_all_masked_tokens() -> None:
     for each in (mine, plain):
         each.eval()
     masking = Masking(3, 0.15)
-    batches = masked_batches(windows, masking, 7, 100, 300)
+    batches = batches_of(windows, masking, 7, 100, 300)
     assert len(batches) > 3
     masked = sum(len(batch.labels) for batch in batches)
     total = 0.0
@@ -110,7 +120,7 @@ def test_the_loss_is_the_mean_over_all_masked_tokens() -> None:
 def test_judging_is_the_same_loss_and_leaves_the_mode() -> None:
     net = network()
     net.train()
-    batches = masked_batches(Repeats().samples(0, 20), Masking(3, 0.15), 7, 0, 300)
+    batches = batches_of(Repeats().samples(0, 20), Masking(3, 0.15), 7, 0, 300)
     found = judge(net, batches)
     assert net.training
     net.eval()
@@ -251,15 +261,35 @@ def test_kernels_train_as_processors_do(precision: str, far: float) -> None:
 
 
 def test_a_process_may_have_no_share_of_a_step() -> None:
-    assert [Group(rank, 3).share(10, 2) for rank in range(3)] == [(10, 0), (10, 1), (11, 1)]
-    assert masked_batches(Repeats().samples(10, 0), Masking(3, 0.15), 7, 10, 300) == []
+    assert [Group(rank, 3).mine([7, 8]) for rank in range(3)] == [[7], [8], []]
+    assert masked_batches(Repeats().samples(10, 0), [], Masking(3, 0.15), 7, 10) == []
     assert judge(network(), []).tokens == 0
+
+
+def test_parts_of_a_step_are_even_and_alike_for_several_processes() -> None:
+    lengths = Repeats().samples(0, 200).lengths
+    tokens = lengths - 2 + 2
+    found = packed_parts(lengths, 3, 900)
+    assert sorted(np.concatenate(found).tolist()) == list(range(200))
+    sizes = [int(tokens[part].sum()) for part in found]
+    assert max(sizes) <= 900
+    assert max(sizes) - min(sizes) <= tokens.max()
+    assert [tokens[part].tolist() for part in found] == [sorted(tokens[part]) for part in found]
+    assert len(found) == -(-tokens.sum() // 900 // 8) * 8
+    for processes in (2, 4, 8):
+        again = packed_parts(lengths, 3, 900, processes)
+        assert all(np.array_equal(one, other) for one, other in zip(found, again, strict=True))
+    assert len(packed_parts(lengths, 3, 900, 12)) % 12 == 0
+    assert [part.tolist() for part in packed_parts(lengths[:3], 3, 10**6)] == [np.argsort(tokens[:3]).tolist()]
+    assert [len(part) for part in packed_parts(lengths[:2], 3, 10**6, 2)] == [1, 1]
+    assert max(map(len, packed_parts(np.full(5, 100), 3, 1))) == 1  # a sample is not cut
+    assert sum(map(len, packed_parts(lengths[:0], 3, 900, 2))) == 0
 
 
 def test_nothing_to_learn_from_is_said() -> None:
     class Short(Repeats):
-        def samples(self, first: int, count: int) -> Windows:
-            return Windows.from_strings(["ACGTA"] * count)
+        def samples(self, first: int, count: int, rows: I64 | None = None) -> Windows:
+            return Windows.from_strings(["ACGTA"] * (count if rows is None else len(rows)))
 
     run = Pretraining(network(), Short(), recipe(batch=1, mask_rates=((0, 1e-6),)), seed=5)
     with pytest.raises(DnabertError, match="step 1: nothing is masked in a whole batch; take a larger --batch"):

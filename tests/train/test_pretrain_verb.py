@@ -95,7 +95,8 @@ def test_killed_at_a_random_step_it_ends_with_the_same_bytes(
     at = random.randrange(1, killed.STEPS - 4)
     assert killed.killed(killed.command(genome, tmp_path / "o"), tmp_path / "o", tmp_path, at)
     for name in ("o", "unstopped"):
-        pretrain(genomes=[genome], output=tmp_path / name, exclude=[killed.HELD_OUT], resume=True, **killed.SETTINGS)
+        given = {"model": killed.START, "exclude": [killed.HELD_OUT], "resume": True, **killed.SETTINGS}
+        pretrain(genomes=[genome], output=tmp_path / name, **given)
     killed.same(tmp_path / "o", tmp_path / "unstopped")
 
 
@@ -131,11 +132,12 @@ def test_what_a_scheduler_sends_stops_it_too(tmp_path: Path, genome: Path) -> No
 
 
 def test_two_processes_are_one(tmp_path: Path, genome: Path) -> None:
-    """Without dropout, whose draws are a process's own: the same losses, weights, evaluations and one log."""
-    write_network(build(config(dropout=0.0), seed=3, pooler=False), tmp_path / "start")
+    """The same losses, weights, evaluations and one log; dropout too, which is drawn by batch."""
+    write_network(build(config(dropout=0.1), seed=3, pooler=False), tmp_path / "start")
+    several_batches = {**QUICK, "max_tokens": 512}
     (tmp_path / "held.bed").write_text("one\t100\t4000\n")
     words = [genome, "-o", tmp_path / "two", "--model", tmp_path / "start", "--exclude", tmp_path / "held.bed"]
-    words += [word for name, value in QUICK.items() for word in (f"--{name.replace('_', '-')}", value)]
+    words += [word for name, value in several_batches.items() for word in (f"--{name.replace('_', '-')}", value)]
     several = [
         sys.executable,
         "-m",
@@ -155,7 +157,7 @@ def test_two_processes_are_one(tmp_path: Path, genome: Path) -> None:
         output=tmp_path / "one",
         model=str(tmp_path / "start"),
         exclude=[tmp_path / "held.bed"],
-        **QUICK,
+        **several_batches,
     )
     one, two = log(tmp_path / "one"), log(tmp_path / "two")
     assert [(e["event"], e["step"]) for e in one] == [(e["event"], e["step"]) for e in two]
@@ -170,7 +172,7 @@ def test_two_processes_are_one(tmp_path: Path, genome: Path) -> None:
     assert facts["processes"] == 1
     again = pretrain(
         genomes=[genome], output=tmp_path / "two", model=str(tmp_path / "start"), exclude=[tmp_path / "held.bed"],
-        resume=True, **{**QUICK, "steps": 7},
+        resume=True, **{**several_batches, "steps": 7},
     )  # fmt: skip
     assert any("processes 2 is now 1: the steps that follow are like, not equal" in line for line in again["notes"])
 

@@ -41,6 +41,10 @@ class Placed:
     length: I64
     reverse: U8
 
+    def take(self, rows: I64) -> Placed:
+        """These samples, in the order of `rows`."""
+        return Placed(self.run[rows], self.start[rows], self.length[rows], self.reverse[rows])
+
 
 @dataclass(frozen=True)
 class Part:
@@ -140,9 +144,17 @@ class Corpus:
         """Bases that samples are taken from."""
         return int(self.training.edges[-1])
 
-    def samples(self, first: int, count: int) -> Windows:
-        """Samples first, first + 1, ... of the stream: upper case, 5' -> 3' on their strand."""
-        return self._read(self.training, self.places(first, count))
+    def samples(self, first: int, count: int, rows: I64 | None = None) -> Windows:
+        """Samples first, first + 1, ... of the stream, or those of them that `rows` i64[m] name, in that order.
+
+        Upper case, 5' -> 3' on their strand.
+        """
+        placed = self.places(first, count)
+        return self._read(self.training, placed if rows is None else placed.take(rows))
+
+    def lengths(self, first: int, count: int) -> I64:
+        """Bases of these samples, i64[count]; nothing is read for it."""
+        return self.places(first, count).length
 
     def places(self, first: int, count: int) -> Placed:
         """Where these samples lie, and how they are read."""

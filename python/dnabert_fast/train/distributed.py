@@ -6,10 +6,10 @@ A run of one process has the same Group; its operations do nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -18,6 +18,8 @@ from torch import Tensor
 from ..errors import BackendUnavailable, DnabertError
 
 __all__ = ["Group", "device_here", "joined"]
+
+Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,9 @@ class Group:
         """Whether this process is the one that writes."""
         return self.rank == 0
 
-    def share(self, first: int, count: int) -> tuple[int, int]:
-        """Of `count` things from `first` on, where this process's neighbours begin, and how many they are."""
-        begin, end = (count * rank // self.size for rank in (self.rank, self.rank + 1))
-        return first + begin, end - begin
+    def mine(self, things: Sequence[Thing]) -> Sequence[Thing]:
+        """This process's share of things that all processes have: dealt out one by one."""
+        return things[self.rank :: self.size]
 
     def add(self, tensor: Tensor) -> None:
         """Replace a tensor, the same shape everywhere, by its sum over all processes."""

@@ -21,14 +21,17 @@ from ..errors import DnabertError
 from ..nn.network import Network
 from ..seq.batch import Windows
 from ..seq.masking import Masking
+from ..seq.types import I64
 from .distributed import Group
 from .loop import Event
-from .objective import MaskedBatch, judge, masked_batches, masked_loss
+from .objective import MaskedBatch, judge, masked_batches, masked_loss, packed_parts
 from .optimizer import FlatGradients, adamw, linear_rate, moments
 from .rate import product_rate
 from .recipes import PretrainRecipe
 
 __all__ = ["Pretraining", "Schedule", "Source"]
+
+_NO_ROWS = np.empty(0, np.int64)
 
 _EVALUATION = 1
 """The stream of masks of the samples that are held out; those of training have stream 0."""
@@ -37,8 +40,11 @@ _EVALUATION = 1
 class Source(Protocol):
     """Where samples come from; see `seq.corpus.Corpus`."""
 
-    def samples(self, first: int, count: int) -> Windows:
-        """Samples `first` to first + count - 1 of an endless stream."""
+    def lengths(self, first: int, count: int) -> I64:
+        """Bases of samples `first` to first + count - 1 of an endless stream."""
+
+    def samples(self, first: int, count: int, rows: I64 | None = None) -> Windows:
+        """These samples, or those of them that `rows` name, in that order."""
 
     def held_out(self, count: int) -> Windows:
         """So many samples of what training never sees; always the same."""
@@ -59,7 +65,8 @@ class Pretraining:
     """A network in training with its optimizer: `step` steps are made, `tokens` tokens were seen in `seconds`, and the
     last checkpoint is of the step `saved` (0: none).
 
-    In a group each process has the same weights, takes its share of each step's samples, and adds up the gradients.
+    In a group each process has the same weights, takes its share of each step's batches, and adds up the gradients.
+    Dropout is drawn by batch, so that processes which share the batches of one make its steps.
     """
 
     def __init__(
@@ -155,10 +162,10 @@ class Pretraining:
         """Mean cross-entropy (`loss`, nats), `accuracy` and `perplexity` over the held-out samples' masked tokens."""
         if not self._held_out:
             windows = self.source.held_out(schedule.held_out)
-            first, count = self.group.share(0, len(windows))
             masking = self._masking(self.recipe.mask_rates[0][1])
-            part = windows[first : first + count]
-            self._held_out = masked_batches(part, masking, self.seed, first, schedule.max_tokens, _EVALUATION)
+            parts = self.group.mine(packed_parts(windows.lengths, masking.k, schedule.max_tokens, self.group.size))
+            mine = windows.take(np.concatenate([_NO_ROWS, *parts]))
+            self._held_out = masked_batches(mine, parts, masking, self.seed, 0, _EVALUATION)
         found = judge(self.network, self._held_out)
         loss, right, tokens = self.group.total(found.loss, found.right, found.tokens)
         if not tokens:
@@ -173,9 +180,12 @@ class Pretraining:
         return aside.submit(self._prepare, self.step + 2, schedule.max_tokens)
 
     def _prepare(self, step: int, max_tokens: int) -> list[MaskedBatch]:
-        first, count = self.group.share((step - 1) * self.recipe.batch, self.recipe.batch)
-        windows = self.source.samples(first, count)
-        return masked_batches(windows, self._masking(self.recipe.mask_rate(step)), self.seed, first, max_tokens)
+        first, count = (step - 1) * self.recipe.batch, self.recipe.batch
+        masking = self._masking(self.recipe.mask_rate(step))
+        lengths = self.source.lengths(first, count)
+        parts = self.group.mine(packed_parts(lengths, masking.k, max_tokens, self.group.size))
+        windows = self.source.samples(first, count, np.concatenate([_NO_ROWS, *parts]))
+        return masked_batches(windows, parts, masking, self.seed, first)
 
     def _masking(self, rate: float) -> Masking:
         recipe = self.recipe
@@ -194,7 +204,9 @@ class Pretraining:
         for number, batch in enumerate(batches):
             if self.group.size == 1 and stop():
                 return None
-            torch.manual_seed(self._key(number))
+            if not batch.tokens:
+                continue
+            torch.manual_seed(self._key(self.group.rank + self.group.size * number))
             share = masked_loss(self.network, batch) * (len(batch.labels) / masked)
             share.backward()  # type: ignore[no-untyped-call]
             loss += share.detach()
@@ -241,8 +253,8 @@ class Pretraining:
         self.saved = self.step
 
     def _key(self, number: int) -> int:
-        """The seed of dropout in a batch of the step that is being made."""
-        key = np.random.SeedSequence((self.seed, self.step + 1, self.group.rank, number))
+        """The seed of dropout in a batch, by its number among those of all processes, of the step being made."""
+        key = np.random.SeedSequence((self.seed, self.step + 1, number))
         return int(key.generate_state(1, np.uint64)[0] >> 1)
 
     def _dtype(self) -> torch.dtype:
