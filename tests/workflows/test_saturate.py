@@ -244,7 +244,7 @@ def test_units_are_stretches_of_the_merged_regions() -> None:
     plan = Saturation.of(Regions(contig, start, end, none))
     assert (plan.contig.tolist(), plan.start.tolist(), plan.end.tolist()) == ([0, 1], [10, 0], [5000, 9])
     assert (plan.bases, len(plan)) == (4999, 4)
-    units = [plan.unit(i) for i in range(len(plan))]
+    units = [plan.places(plan.unit(i)) for i in range(len(plan))]
     assert [len(place) for _, place in units] == [UNIT_BASES] * 3 + [4999 - 3 * UNIT_BASES]
     assert np.concatenate([place for _, place in units]).tolist() == [*range(10, 5000), *range(9)]
     assert np.concatenate([own for own, _ in units]).tolist() == [0] * 4990 + [1] * 9

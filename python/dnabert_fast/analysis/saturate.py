@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -34,8 +35,8 @@ _BINS = 1 << (31 - _DROPPED_BITS)
 class Saturation:
     """Which bases: regions in the order of the genome, merged where they meet; contig i32[r], start and end i64[r].
 
-    A unit is `UNIT_BASES` of these bases, one after the other, so that units depend on the regions alone. `len` is the
-    number of units.
+    A unit is `UNIT_BASES` of these bases, one after the other, so that units depend on the regions alone: a range of
+    their numbers. `len` is how many units there are.
     """
 
     contig: I32
@@ -47,45 +48,37 @@ class Saturation:
         """The bases of regions, each once."""
         order = np.lexsort((regions.start, regions.contig))
         contig, start, end = (column[order] for column in (regions.contig, regions.start, regions.end))
-        reach = np.zeros(len(order), np.int64)
-        for row in np.unique(contig):
-            own = contig == row
-            reach[own] = np.maximum.accumulate(end[own])
+        # Contigs ascend and lie a span apart, so that no end of one reaches into the next.
+        before = contig.astype(np.int64) * (int(end.max(initial=0)) + 1)
+        reach = np.maximum.accumulate(before + end) - before
         new = np.concatenate([[True], (contig[1:] != contig[:-1]) | (start[1:] > reach[:-1])])[: len(order)]
         last = np.concatenate([new[1:], [True]])[: len(order)]
         return Saturation(contig[new], start[new], reach[last])
 
-    @property
+    @cached_property
+    def _ends(self) -> I64:
+        """How many bases there are up to the end of each region."""
+        ends: I64 = np.cumsum(self.end - self.start)
+        return ends
+
+    @cached_property
     def bases(self) -> int:
         """How many bases there are."""
-        return int((self.end - self.start).sum())
+        return int(self._ends[-1]) if len(self._ends) else 0
 
     def __len__(self) -> int:
         return -(-self.bases // UNIT_BASES)
 
-    def unit(self, number: int) -> tuple[I32, I64]:
-        """Contig i32[n] and place i64[n] (from 0) of the bases of a unit."""
-        lengths = self.end - self.start
-        ends = np.cumsum(lengths)
-        at = np.arange(number * UNIT_BASES, min((number + 1) * UNIT_BASES, self.bases))
-        region = np.searchsorted(ends, at, side="right")
-        place: I64 = self.start[region] + at - (ends - lengths)[region]
+    def unit(self, number: int) -> range:
+        """The bases of a unit by their numbers."""
+        return range(number * UNIT_BASES, min((number + 1) * UNIT_BASES, self.bases))
+
+    def places(self, unit: range) -> tuple[I32, I64]:
+        """Contig i32[n] and place i64[n] (from 0) of the bases of these numbers."""
+        at = np.arange(unit.start, unit.stop)
+        region = np.searchsorted(self._ends, at, side="right")
+        place: I64 = self.end[region] - (self._ends[region] - at)
         return self.contig[region], place
-
-
-@dataclass(frozen=True)
-class Saturated:
-    """The SNVs of a unit, three a base, by place and letter: contig i32[n], position i64[n] (from 0), letters u8[n] of
-    REF and ALT, and scores f32[n] by the names of `change_meanings`."""
-
-    contig: I32
-    position: I64
-    ref: U8
-    alt: U8
-    fields: dict[str, F32]
-
-    def __len__(self) -> int:
-        return len(self.position)
 
 
 @dataclass
@@ -96,6 +89,22 @@ class SaturationSummary:
     unknown_bases: int = 0
     pieces: int = 0
     pieces_encoded: int = 0
+
+
+@dataclass(frozen=True)
+class Saturated:
+    """The SNVs of a unit, three a base, by place and letter: contig i32[n], position i64[n] (from 0), letters u8[n] of
+    REF and ALT, and scores f32[n] by the names of `change_meanings`; `counts` are of this unit alone."""
+
+    contig: I32
+    position: I64
+    ref: U8
+    alt: U8
+    fields: dict[str, F32]
+    counts: SaturationSummary = field(default_factory=SaturationSummary)
+
+    def __len__(self) -> int:
+        return len(self.position)
 
 
 @dataclass(frozen=True)
@@ -112,15 +121,14 @@ def saturate(
     readout: Readout,
     genome: Genome,
     plan: Saturation,
+    units: Iterable[range],
     write: Callable[[Saturated], None],
     window: int,
-    summary: SaturationSummary,
     *,
-    units: Iterable[int] | None = None,
     readers: int | None = None,
     progress: Callable[[int], None] = lambda bases: None,
-) -> SaturationSummary:
-    """Score the three SNVs of every known base of the units of `plan` (all, or `units`) and hand each unit to `write`.
+) -> None:
+    """Score the three SNVs of every known base of these units of `plan`, and hand each unit to `write`.
 
     The base stands at window // 2, as where `variants` centres its windows; N beyond a contig's end. The window with
     the base is encoded once for its three SNVs. A base other than A, C, G and T has no SNVs and is counted.
@@ -128,27 +136,17 @@ def saturate(
     progress = in_turn(progress)
     names = tuple(change_meanings(readout))
 
-    def read(unit: int) -> _Work:
-        contig, position = plan.unit(unit)
+    def read(unit: range) -> _Work:
+        contig, position = plan.places(unit)
         code = codes(genome.fetch(contig, position, position + 1).bases)
         known = code >= 0
-        given = len(position)
         contig, position, code = contig[known], position[known], code[known]
         if not len(position):
-            return _Work(contig, position, code, given, [])
-        start = position - window // 2
-        reference = genome.fetch(contig, start, start + window).bases.reshape(-1, window)
-        changed = np.repeat(reference, 3, axis=0)
-        changed[:, window // 2] = _LETTERS[_OTHERS[code]].reshape(-1)
-        both = Windows.from_matrix(np.concatenate([reference, changed]))
-        return _Work(contig, position, code, given, model.prepare(both))
+            return _Work(contig, position, code, len(unit), [])
+        return _Work(contig, position, code, len(unit), model.prepare(_windows(genome, contig, position, code, window)))
 
     def compute(work: _Work) -> Callable[[], Saturated]:
-        n = len(work.position)
-        summary.snvs += 3 * n
-        summary.unknown_bases += work.given - n
-        summary.pieces += sum(len(side.batch.owner) for side in work.prepared)
-        summary.pieces_encoded += sum(len(side.distinct.first) for side in work.prepared)
+        n, counts = len(work.position), _counts(work)
         meter = Meter(work.given, progress)
         logits = model.begin(work.prepared, meter.tick) if n else None
 
@@ -163,12 +161,28 @@ def saturate(
                 np.repeat(_LETTERS[work.code], 3),
                 _LETTERS[_OTHERS[work.code]].reshape(-1),
                 {name: fields[name].astype(np.float32) for name in names},
+                counts,
             )
 
         return finish
 
-    model.run(range(len(plan)) if units is None else units, read, compute, write, readers)
-    return summary
+    model.run(units, read, compute, write, readers)
+
+
+def _windows(genome: Genome, contig: I32, position: I64, code: I64, window: int) -> Windows:
+    """The windows of n bases, then of each of their three SNVs."""
+    start = position - window // 2
+    reference = genome.fetch(contig, start, start + window).bases.reshape(-1, window)
+    changed = np.repeat(reference, 3, axis=0)
+    changed[:, window // 2] = _LETTERS[_OTHERS[code]].reshape(-1)
+    return Windows.from_matrix(np.concatenate([reference, changed]))
+
+
+def _counts(work: _Work) -> SaturationSummary:
+    n = len(work.position)
+    pieces = sum(len(side.batch.owner) for side in work.prepared)
+    encoded = sum(len(side.distinct.first) for side in work.prepared)
+    return SaturationSummary(3 * n, work.given - n, pieces, encoded)
 
 
 def raw_score(fields: dict[str, F32]) -> F32:

@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 from ..errors import DnabertError, FormatError
 
 __all__ = [
+    "FIRST",
     "Job",
     "Part",
     "Publish",
@@ -35,8 +36,11 @@ __all__ = [
 ]
 
 SCHEMA = 1
+FIRST = "first"
+"""The folder in a work folder of the job that has to be done before its own."""
+
 _JOB, _SHARDS, _FAILURES = "job.json", "shards", "failures.jsonl"
-_OURS = {_JOB, _SHARDS, _FAILURES, "inputs"}
+_OURS = {_JOB, _SHARDS, _FAILURES, FIRST, "inputs"}
 _WHOLE_BYTES = 64 << 20
 _END_BYTES = 1 << 20
 _BLOCKS, _BLOCK_BYTES = 64, 1 << 16

@@ -8,26 +8,27 @@ from __future__ import annotations
 
 import json
 import struct
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from ..errors import FormatError
-from ..seq.types import F32
+from ..seq.types import F32, U8
 from .atomic import WrittenAside, failures
 from .runs import runs
 
 if TYPE_CHECKING:
     from ..engine.protocols import Column
 
-__all__ = ["CallPart", "RunsPart", "TablePart", "replay"]
+__all__ = ["CallPart", "RunsPart", "Spool", "TablePart", "replay"]
 
 _LENGTH = struct.Struct("<Q")
 
-Value: TypeAlias = "Column | str | int"
+Value: TypeAlias = "Column | U8 | str | int"
 
 
 class _Calls(WrittenAside):
@@ -47,18 +48,8 @@ class _Calls(WrittenAside):
         return {}
 
     def _record(self, *values: Value) -> None:
-        described: list[Any] = []
-        arrays: list[np.ndarray[Any, Any]] = []
-        for value in values:
-            those = value if isinstance(value, tuple) else (value,) if isinstance(value, np.ndarray) else ()
-            arrays += [np.ascontiguousarray(array) for array in those]
-            shapes = [[array.dtype.str, len(array)] for array in those]
-            described.append({"arrays": shapes, "column": isinstance(value, tuple)} if shapes else {"value": value})
-        head = json.dumps(described).encode()
         with failures(self.path):
-            self._file.write(_LENGTH.pack(len(head)) + head)
-            for array in arrays:
-                self._file.write(array.data)
+            _put(self._file, values)
 
     def _finish(self, afterwards: ExitStack) -> None:
         with failures(self.path):
@@ -74,6 +65,29 @@ class CallPart(_Calls):
     def write(self, *values: Value) -> None:
         """Add a call."""
         self._record(*values)
+
+
+class Spool:
+    """Calls that wait in a file without a name, in the folder of `path`; it goes with the process, or with `close`."""
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        with failures(path):
+            self._file = tempfile.TemporaryFile(dir=self._path.parent, prefix=f".{self._path.name}.")  # noqa: SIM115
+
+    def write(self, *values: Value) -> None:
+        """Add a call."""
+        with failures(self._path):
+            _put(self._file, values)
+
+    def replay(self) -> Iterator[list[Any]]:
+        """The arguments of each call, in order."""
+        self._file.seek(0)
+        yield from _read(self._file)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
 
 
 class TablePart(_Calls):
@@ -92,18 +106,42 @@ class RunsPart(_Calls):
         self._record(contig, start, len(values), *runs(start, values))
 
 
-def replay(path: Path) -> Iterator[list[Any]]:
-    """The arguments of each call of a part, in order; FormatError for a file that is not one."""
+def replay(path: Path, start: int = 0, stop: int | None = None) -> Iterator[list[Any]]:
+    """The arguments of each call of a part, in order; FormatError for a file that is not one.
+
+    `start` and `stop` are bytes at which calls begin, where not all are wanted.
+    """
     with open(path, "rb") as file:
+        file.seek(start)
         try:
-            while length := file.read(_LENGTH.size):
-                described = json.loads(file.read(_LENGTH.unpack(length)[0]))
-                yield [_value(said, file) for said in described]
+            yield from _read(file, stop)
         except (struct.error, ValueError, KeyError, TypeError) as wrong:
             raise FormatError(f"{path}: broken part ({wrong}); remove it and run the job again") from None
 
 
-def _value(said: dict[str, Any], file: Any) -> Any:
+def _put(file: IO[bytes], values: Sequence[Value]) -> None:
+    """Write a call."""
+    described: list[Any] = []
+    arrays: list[np.ndarray[Any, Any]] = []
+    for value in values:
+        those = value if isinstance(value, tuple) else (value,) if isinstance(value, np.ndarray) else ()
+        arrays += [np.ascontiguousarray(array) for array in those]
+        shapes = [[array.dtype.str, len(array)] for array in those]
+        described.append({"arrays": shapes, "column": isinstance(value, tuple)} if shapes else {"value": value})
+    head = json.dumps(described).encode()
+    file.write(_LENGTH.pack(len(head)) + head)
+    for array in arrays:
+        file.write(array.data)
+
+
+def _read(file: IO[bytes], stop: int | None = None) -> Iterator[list[Any]]:
+    """The calls from where a file stands to its end, or to the byte `stop`."""
+    while (stop is None or file.tell() < stop) and (length := file.read(_LENGTH.size)):
+        described = json.loads(file.read(_LENGTH.unpack(length)[0]))
+        yield [_value(said, file) for said in described]
+
+
+def _value(said: dict[str, Any], file: IO[bytes]) -> Any:
     if "value" in said:
         return said["value"]
     arrays = []

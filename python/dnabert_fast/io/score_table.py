@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,8 @@ import numpy as np
 
 from ..errors import FormatError
 from ..seq.table import format_table
-from .atomic import WrittenAside, writing
-from .bgzf import TabixColumns, open_bytes, publish_index
+from .atomic import writing
+from .bgzf import TabixColumns, UnitsFile, publish_index
 
 if TYPE_CHECKING:
     from ..seq.table import TextColumn
@@ -27,39 +27,39 @@ COLUMNS = ("Chrom", "Pos", "Ref", "Alt", "RawScore", "PHRED")
 """The columns that CADD's tables have."""
 
 
-class ScoreTableSink(WrittenAside):
+class ScoreTableSink(UnitsFile):
     """Rows of alleles as BGZF text, a block a unit, with a tabix index (-s1 -b2 -e2), .csi beyond 2^29 bases.
 
-    `meta` are lines that begin with ##, `fields` the names of the columns behind CADD's. Raises FormatError where rows
-    are out of order.
+    `meta` are lines that begin with ##, `fields` the names of the columns behind CADD's. `part` as of UnitsFile. Raises
+    FormatError where rows are out of order.
     """
 
-    def __init__(self, path: str | Path, meta: Sequence[str], fields: Sequence[str]) -> None:
+    def __init__(self, path: str | Path, meta: Sequence[str], fields: Sequence[str], *, part: bool = False) -> None:
         if not str(path).endswith(".tsv.gz"):
             raise FormatError(f"{path}: a table of scores is BGZF text with an index; name it .tsv.gz")
-        super().__init__(path)
-        self._longest = 0
-        self._file = open_bytes(self.partial, self.path, compressed=True)
         lines = [*meta, "#" + "\t".join((*COLUMNS, *fields)), ""]
-        self._file.write(np.frombuffer("\n".join(lines).encode(), np.uint8))
-        self._file.end_unit()
+        super().__init__(path, compressed=True, part=part, head="\n".join(lines).encode())
+        self._longest = 0
 
     def write(self, chrom: TextColumn, position: I64, ref: TextColumn, alt: TextColumn, scores: Sequence[F32]) -> None:
         """Write the rows of a unit: position i64[n] from 1, and the numbers behind ALT, f32[n] each."""
         if not len(position):
             return
         self._longest = max(self._longest, int(position.max()))
-        self._file.write(format_table([chrom, np.ascontiguousarray(position, np.int64), ref, alt, *scores]))
-        self._file.end_unit()
+        self._put(format_table([chrom, np.ascontiguousarray(position, np.int64), ref, alt, *scores]))
 
-    def _finish(self, afterwards: ExitStack) -> None:
-        self._file.close()
+    @property
+    def state(self) -> dict[str, Any]:
+        return {"longest": self._longest}
+
+    def append(self, part: Path, state: Mapping[str, Any]) -> None:
+        self._longest = max(self._longest, state["longest"])
+        super().append(part, state)
+
+    def _index(self, afterwards: ExitStack) -> None:
         columns = TabixColumns(0, 1, 1, zero_based=False)
         if not publish_index(self.partial, self.path, columns, afterwards, longest=self._longest):
             raise FormatError(f"{self.path}: its rows are out of order and cannot be indexed")
-
-    def _abandon(self) -> None:
-        self._file.close()
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ def on_cluster(
         notes = run_shards(ray, offer, there, watch, cluster.threads)
     job = read_job(folder)
     receipts = _receipts(job)
-    counts, told = joined(job, receipts, {name: given[name] for name in job.about["outputs"]})
+    counts, told = joined(job, receipts, {name: given[name] for name in job.about["outputs"]}, progress)
     facts = facts_of(job.about["settings"], counts, watch.notes + told + notes)
     return facts | {"output": str(given["output"])}
 

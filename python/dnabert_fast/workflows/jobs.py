@@ -19,8 +19,10 @@ from .. import __version__
 from ..engine.jobs import Job, Receipt, add_counts, fingerprint, now, open_job, shard_range
 from ..engine.model import Model
 from ..io.atomic import clear_leftovers, publish, publish_first
+from ..io.parts import replay
 from .outputs import Output, join, open_part, open_sink, suffix_of, try_sink
 from .precision import device_name
+from .progress import Progress, silent
 from .work import Work
 
 if TYPE_CHECKING:
@@ -58,9 +60,18 @@ class Results(Generic[Result]):
     """
 
     def __init__(
-        self, task: Task[Result], work: Work | None, model: Model, job: Job | None, shards: range | None = None
+        self,
+        task: Task[Result],
+        work: Work | None,
+        model: Model,
+        job: Job | None,
+        shards: range | None = None,
+        progress: Progress = silent,
     ) -> None:
-        """`job` is that of `begun`; without `shards`, those that the work asks for are wanted."""
+        """`job` is that of `begun`; without `shards`, those that the work asks for are wanted.
+
+        `progress` is told of what takes long once all results are there.
+        """
         self.counts: dict[str, Any] = {}
         self.notes: list[str] = []
         self.settings = dict(task.settings)
@@ -69,13 +80,15 @@ class Results(Generic[Result]):
         self._task = task
         self._stack = ExitStack()
         self._model = model
+        self._progress = progress
         self._coming: deque[tuple[int, bool]] = deque()
         self._left: deque[int] = deque()
         self._whole = work is None or work.shard is None
         self.shard_size = 1 if work is None else work.shard_size
         if work is None or job is None:
             with ExitStack() as stack:
-                self._sinks = [stack.enter_context(open_sink(of.sink, of.path)) for of in task.outputs]
+                opened = (open_sink(of.sink, of.path, progress=progress) for of in task.outputs)
+                self._sinks = [stack.enter_context(sink) for sink in opened]
                 self._stack = stack.pop_all()
             return
         self.settings = job.about["settings"]
@@ -94,6 +107,12 @@ class Results(Generic[Result]):
             return {"seconds": seconds, "output": str(output)}
         shards = {"first": self._share.start + 1, "last": self._share.stop, "of": self.job.count}
         return {"seconds": seconds, "output": str(self.job.folder), "shards": shards}
+
+    def values(self, name: str) -> Iterator[list[Any]]:
+        """What each result has put into an output of values, in order, out of the parts of these shards."""
+        assert self.job is not None
+        for shard in self._share:
+            yield from replay(self.job.part(self._receipts[shard], name))
 
     def doing(self, what: str) -> str:
         """`what` is done, and how much of it was there before, for those who watch."""
@@ -186,7 +205,8 @@ class Results(Generic[Result]):
         self._skip_to(None)
         receipts = [self._receipts[shard] for shard in self._share]
         if self._whole:
-            counts, notes = joined(self.job, receipts, {of.name: of.path for of in self._task.outputs})
+            paths = {of.name: of.path for of in self._task.outputs}
+            counts, notes = joined(self.job, receipts, paths, self._progress)
         else:
             counts, notes = _told(receipts)
         self.counts = counts
@@ -225,7 +245,9 @@ class _Shard(Generic[Result]):
         self._stack.__exit__(type(error), error, error.__traceback__)
 
 
-def joined(job: Job, receipts: Sequence[Receipt], paths: Mapping[str, str | Path]) -> tuple[dict[str, Any], list[str]]:
+def joined(
+    job: Job, receipts: Sequence[Receipt], paths: Mapping[str, str | Path], progress: Progress = silent
+) -> tuple[dict[str, Any], list[str]]:
     """Join the parts of all shards to the outputs at `paths`; the counts of all, and notes."""
     sinks = []
     for name, path in paths.items():
@@ -233,7 +255,7 @@ def joined(job: Job, receipts: Sequence[Receipt], paths: Mapping[str, str | Path
             for suffix in ("", ".tbi", ".csi"):
                 clear_leftovers(Path(path).parent, Path(path).name + suffix)
         parts = ((job.part(receipt, name), receipt.parts[name].state) for receipt in receipts)
-        sinks.append(join(job.about["outputs"][name]["sink"], path, parts))
+        sinks.append(join(job.about["outputs"][name]["sink"], path, parts, progress))
     counts, notes = _told(receipts)
     return counts, _notes_of(sinks) + notes
 

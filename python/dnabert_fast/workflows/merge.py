@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..engine.jobs import Job, Receipt, read_job
+from ..engine.jobs import FIRST, Job, Receipt, read_job
 from ..errors import DnabertError
 from .common import check_outputs, write_summary
 from .jobs import joined
 from .outputs import suffix_of
 from .progress import Progress, silent
+from .saturate import saturate_facts
 from .scan import scan_facts
 from .sequences import sequence_facts
 from .variants import variant_facts
@@ -26,6 +27,7 @@ _FACTS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any], list[str]],
     "scan": scan_facts,
     "predict": sequence_facts,
     "embed": sequence_facts,
+    "saturate": saturate_facts,
 }
 _LATEST = 50  # receipts that the rate is told by
 _SHOWN = 5
@@ -46,7 +48,9 @@ def merge(
     are missing or damaged: the job's own command computes them.
     """
     began = time.monotonic()
-    job = read_job(work)
+    job = _begun(work)
+    if job.identity["verb"] not in _FACTS:
+        raise DnabertError(f"{work}: a job of {job.identity['verb']} is ended by its own command; run that again")
     inputs = list(job.about["inputs"].values())
     paths = _paths(job, {"output": output, "calls": calls})
     check_outputs(inputs, {**{f"--{name}": path for name, path in paths.items()}, "--summary": summary})
@@ -59,7 +63,7 @@ def merge(
             f"{work}: {len(missing):,} of {job.count:,} shards are not done ({_listed(missing)})"
             f"{f'; {what}' if what else ''}; run the job's command again to compute them"
         )
-    counts, notes = joined(job, [done[shard] for shard in range(job.count)], paths)
+    counts, notes = joined(job, [done[shard] for shard in range(job.count)], paths, progress)
     facts = _FACTS[job.identity["verb"]](job.about["settings"], counts, notes)
     facts |= {"seconds": round(time.monotonic() - began, 3), "output": str(paths["output"])}
     write_summary(summary, facts)
@@ -71,9 +75,9 @@ def status(work: str | Path) -> dict[str, Any]:
 
     `shards`, `done`, `missing` (numbers from 1); `damaged` and `failures`, a line each, of shards that are not done;
     `counts` of those that are; `seconds_since_last` one was done, `shards_per_hour` lately, and `hours_left` at that
-    rate, None where nobody knows.
+    rate, None where nobody knows. Of a job in two steps it is the first that is told of until the second is begun.
     """
-    job = read_job(work)
+    job = _begun(work)
     done, damaged = job.survey(range(job.count), whole=False)
     failures = [said for said in job.failures() if said["shard"] not in done]
     finished = sorted(datetime.datetime.fromisoformat(receipt.finished) for receipt in done.values())
@@ -95,6 +99,13 @@ def status(work: str | Path) -> dict[str, Any]:
         "bytes": sum(part.bytes for receipt in done.values() for part in receipt.parts.values()),
         "counts": _sums(list(done.values())),
     }
+
+
+def _begun(work: str | Path) -> Job:
+    """The job of a folder, or the one that has to be done before it where that alone is begun."""
+    first = Path(work) / FIRST
+    only_first = not (Path(work) / "job.json").exists() and (first / "job.json").exists()
+    return read_job(first if only_first else work)
 
 
 def _paths(job: Job, given: Mapping[str, str | Path | None]) -> dict[str, str | Path]:

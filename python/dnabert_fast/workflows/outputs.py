@@ -18,8 +18,11 @@ from ..io.bed import BedSink
 from ..io.bgzf import TabixColumns
 from ..io.npy import NpySink
 from ..io.parts import CallPart, replay
+from ..io.score_table import ScoreTableSink
 from ..io.vcf import VcfSink
 from ..seq.types import F32, I64
+from .progress import Progress, silent
+from .ranked import RankedPart, RankedSink
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -44,8 +47,11 @@ class Output(Generic[Result_contra]):
     put: Callable[[Any, Result_contra], None]
 
 
-def open_sink(sink: dict[str, Any], path: str | Path, *, part: bool = False) -> Any:
-    """The sink of an output, or one for a part of it, whose bytes are joined or whose calls are replayed."""
+def open_sink(sink: dict[str, Any], path: str | Path, *, part: bool = False, progress: Progress = silent) -> Any:
+    """The sink of an output, or one for a part of it, whose bytes are joined or whose calls are replayed.
+
+    `progress` is told of what takes long once all is there.
+    """
     kind = sink["kind"]
     if kind == "track":
         return open_track(path, sink["contigs"], part=part)
@@ -59,6 +65,12 @@ def open_sink(sink: dict[str, Any], path: str | Path, *, part: bool = False) -> 
         return NpySink(path, sink["columns"], part=part)
     if kind == "calls":
         return CallPart(path) if part else CallSink(path, sink["contigs"])
+    if kind == "snvs":
+        return ScoreTableSink(path, sink["meta"], sink["fields"], part=part)
+    if kind == "ranked":
+        return RankedPart(path, sink["scores"]) if part else RankedSink(path, sink, progress)
+    if kind == "values":  # parts alone, which the verb itself reads
+        return CallPart(path)
     assert kind == "vcf", kind
     return VcfSink(path, sink["header"].encode("latin-1"), part=part)
 
@@ -85,9 +97,11 @@ def try_sink(output: Output[Any], path: str | Path) -> None:
         open_sink(output.sink, path).__exit__(RuntimeError, refusal, None)
 
 
-def join(sink: dict[str, Any], path: str | Path, parts: Iterable[tuple[Path, dict[str, Any]]]) -> Any:
+def join(
+    sink: dict[str, Any], path: str | Path, parts: Iterable[tuple[Path, dict[str, Any]]], progress: Progress = silent
+) -> Any:
     """Write the file at `path` out of the parts, each with the state its sink had; returns the closed sink."""
-    with open_sink(sink, path) as whole:
+    with open_sink(sink, path, progress=progress) as whole:
         for part, state in parts:
             if hasattr(whole, "append"):
                 whole.append(part, state)

@@ -2,41 +2,46 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import tempfile
+import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .. import __version__
-from ..analysis.changes import change_meanings
-from ..analysis.saturate import Background, Saturated, Saturation, SaturationSummary, raw_score
+from ..analysis.saturate import UNIT_BASES, Background, Saturated, Saturation, SaturationSummary, raw_score
 from ..analysis.saturate import saturate as score_snvs
+from ..engine.jobs import FIRST, add_counts, claim
 from ..engine.model import Model
 from ..engine.scores import Readout
 from ..errors import DnabertError, FormatError
 from ..io.atomic import writing
-from ..io.columns import packed
-from ..io.score_table import ScoreTableSink, StoredBackground, read_background, write_background
 from ..seq.aliases import AliasTable
-from ..seq.batch import Windows
 from ..seq.genome import Genome
-from ..seq.lookup import META
-from ..seq.types import F32, U8
 from ..seq.variants import Regions
+from .background import Distribution, regions_told
 from .common import check_outputs, read_regions, window_length, write_summary
-from .precision import AUTO, load_first, resolve_precision
+from .estimate import Whole
+from .estimate import estimate as foretold
+from .jobs import Results, Task, begun
+from .measure import Sample, Watch
+from .outputs import Output
+from .precision import AUTO, Choice, load_first
 from .progress import Progress, silent
+from .saturate_output import SnvTable
+from .scorers import window_notes
+from .session import Session, those_of
+from .verb import run_verb
+from .work import Work, asked_work, precision_of, stored_input
 
-__all__ = ["saturate"]
+__all__ = ["open_saturate", "saturate", "saturate_facts"]
+
+_SHARD_UNITS = 16
+_SAMPLED = 256  # units that an estimate may look at
+_INSTEAD = "`variants --windows FILE.bed` scores variants in such windows, a table cannot"
 
 
 def saturate(
@@ -56,6 +61,12 @@ def saturate(
     device: str = "auto",
     threads: int | None = None,
     summary: str | Path | None = None,
+    work: str | Path | None = None,
+    shard: str | None = None,
+    shard_size: int | None = None,
+    ray: str | None = None,
+    ray_cpus: int | None = None,
+    estimate: int | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Score the three SNVs of every base of `regions` (BED), or with `genome_wide` of all contigs, into a table.
@@ -63,79 +74,224 @@ def saturate(
     The table is CADD's layout with our scores behind it: BGZF with a tabix index. Windows are centred, so that scores
     are those of `variants`. PHRED is -10 log10(rank / n) among the SNVs of `background` (BED), whose distribution is
     kept with the model and used by later runs of the same settings; without one, among those of the table itself.
-    `assembly` is a name for the header (GRCh38).
-    Without regions the background alone is made. Returns the facts of the run, also written to `summary` as JSON.
+    `assembly` is a name for the header (GRCh38). Without regions the background alone is made. `work`, `shard` and
+    `shard_size` (in units of 1,365 bases) make the run one that can be resumed and split (see docs/jobs.md), `ray` and
+    `ray_cpus` one of the nodes of a Ray cluster (docs/clusters.md); `estimate` foretells the run on so many machines in
+    place of making it. Returns the facts of the run, also written to `summary` as JSON.
     """
+    asked = dict(locals())
     began = time.monotonic()
     _check(output, regions, genome_wide, background)
-    check_outputs([genome, regions, background, alias], {"--output": output, "--summary": summary})
+    inputs = [genome, regions, background, alias]
+    if background is not None:
+        for flag, value in (("--shard", shard), ("--ray", ray), ("--estimate", estimate)):
+            if value is not None:
+                raise DnabertError(f"{flag}: is of a table; make the background before, in a run of its own")
+    if output is not None:
+        return run_verb(
+            asked, open_saturate, saturate_facts, inputs=inputs, outputs={"--output": output},
+            stored=lambda work: _stored(work, genome, regions), items="bases", shard_size=_SHARD_UNITS,
+        )  # fmt: skip
+    check_outputs(inputs, {"--summary": summary})
+    job = asked_work(work, shard, shard_size, _SHARD_UNITS)
+    with _opened(**those_of(_opened, asked | {"work": job})) as snvs:
+        facts = saturate_facts(snvs.facts_of(snvs.make_background(progress)), {}, snvs.model.notes)
+        facts |= snvs.model.facts() | {"seconds": round(time.monotonic() - began, 3), "output": None}
+    write_summary(summary, facts)
+    return facts
+
+
+@contextmanager
+def open_saturate(
+    genome: str | Path,
+    *,
+    model: str,
+    output: str | Path,
+    regions: str | Path | None,
+    background: str | Path | None,
+    window: int | None,
+    strand: str,
+    class_name: str | None,
+    assembly: str | None,
+    alias: str | Path | None,
+    precision: str,
+    device: str,
+    threads: int | None,
+    work: Work | None,
+    began: float,
+    progress: Progress,
+) -> Iterator[Session[Saturated]]:
+    """What a table of such arguments needs, opened, its background made; an estimate counts from when the verb
+    `began`."""
+    asked = dict(locals())
+    with _opened(**those_of(_opened, asked)) as snvs:
+        made = {} if background is None else snvs.make_background(progress)
+        yield snvs.session(Path(output), assembly, made, began)
+
+
+@contextmanager
+def _opened(
+    genome: str | Path,
+    *,
+    model: str,
+    output: str | Path | None,
+    regions: str | Path | None,
+    background: str | Path | None,
+    window: int | None,
+    strand: str,
+    class_name: str | None,
+    alias: str | Path | None,
+    precision: str,
+    device: str,
+    threads: int | None,
+    work: Work | None,
+    progress: Progress,
+) -> Iterator[_Snvs]:
+    """What `saturate` of such arguments needs, opened."""
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
     readout = loaded.readout(class_name)
-    config, block = loaded.network.config, loaded.block
-    length = window_length(window, block.window if block else None, loaded.k, scored_by=config)
-    counts = SaturationSummary()
-    with ExitStack() as stack:
-        opened = stack.enter_context(Genome.open(genome))
+    trained = loaded.block.window if loaded.block else None
+    length = window_length(window, trained, loaded.k, scored_by=loaded.network.config)
+    inputs: dict[str, str | Path | None] = {**_stored(work, genome, regions)}
+    inputs["background"] = None if background is None else stored_input(work, "background", background)
+    genome, regions, background = inputs["genome"] or genome, inputs["regions"], inputs["background"]
+    with Genome.open(genome) as opened:
         aliases = AliasTable() if alias is None else AliasTable.read(alias)
         if length > int(opened.lengths.max()):
             raise DnabertError(f"--window {length} is longer than every contig of {genome}")
         plan = None if output is None else _plan(regions, opened, aliases)
         ranked = None if background is None else _plan(background, opened, aliases)
+        first = None
+        if work is not None and ranked is not None:
+            first = replace(work, folder=claim(work.folder / FIRST), shard="1/1")  # which joins nothing
         expected = sum(part.bases for part in (plan, ranked) if part is not None)
-        loaded, choice = resolve_precision(
-            loaded, model, precision, device=device, expected=expected, progress=progress
+        loaded, choice = precision_of(
+            first or work, loaded, model, precision, device=device, expected=expected, progress=progress
         )
         settings = {"model": choice.network, "window": length, "strand": strand, "class": readout.label}
-        distribution = _Distribution(model, settings)
-        stored = distribution.read()
+        yield _Snvs(
+            loaded, readout, opened, inputs, settings, choice, {"alias": aliases.hash()}, plan, ranked,
+            Distribution(model, settings), work, first,
+        )  # fmt: skip
 
-        def score(what: str, part: Saturation, write: Callable[[Saturated], None]) -> None:
-            advance = progress(what, "bases", part.bases)
-            score_snvs(loaded, readout, opened, part, write, length, counts, progress=advance)
 
-        if ranked is not None:
-            made = Background()
-            score("scoring the background", ranked, lambda unit: made.add(raw_score(unit.fields)))
-            stored = distribution.write(made, _told(ranked, opened))
-        if plan is not None:
-            assert output is not None
-            table = _Table(Path(output), opened, plan, readout, settings | {"precision": choice.precision}, assembly)
-            if stored is not None:
-                found = Background.of(stored.bins, stored.counts)
-                with table.sink(stored.facts) as sink:
-                    scale = found.scale()
-                    score("scoring", plan, lambda unit: table.write(sink, unit, scale))
-            else:
-                with _Spool(Path(output), tuple(change_meanings(readout))) as spool:
-                    found = Background()
+@dataclass(frozen=True)
+class _Snvs:
+    """SNVs of a genome and what scores them: those of `plan` go into a table, those of `ranked` are its background.
 
-                    def keep(unit: Saturated) -> None:
-                        found.add(raw_score(unit.fields))
-                        spool.write(unit)
+    `settings` tell which scores they are, `options` what else says which SNVs; `first` is the work folder of the
+    background.
+    """
 
-                    score("scoring", plan, keep)
-                    with table.sink({"snvs": found.total}, own=True) as sink:
-                        scale, advance = found.scale(), progress("ranking", "SNVs", found.total)
-                        for unit in spool.read():
-                            table.write(sink, unit, scale)
-                            advance(len(unit))
-        notes = [*opened.notes, *_window_notes(loaded, length), *choice.notes, *loaded.notes]
-    if plan is not None and stored is None:
-        notes.append("PHRED ranks the SNVs of this table among themselves; --background gives it a scale to share")
-    facts = {
-        "verb": "saturate",
-        **settings,
-        **choice.facts(),
-        "bases": expected,
-        **asdict(counts),
-        "background": None if stored is None else {**stored.facts, "file": str(distribution.path)},
-        "notes": notes,
-        **loaded.facts(),
-        "seconds": round(time.monotonic() - began, 3),
-        "output": None if output is None else str(output),
-    }
-    write_summary(summary, facts)
-    return facts
+    model: Model
+    readout: Readout
+    genome: Genome
+    inputs: Mapping[str, str | Path | None]
+    settings: dict[str, Any]
+    choice: Choice
+    options: dict[str, Any]
+    plan: Saturation | None
+    ranked: Saturation | None
+    distribution: Distribution
+    work: Work | None
+    first: Work | None
+
+    def facts_of(self, made: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings of a job, for `saturate_facts`; `made` counts what the background took."""
+        notes = [*self.genome.notes, *window_notes(self.model, self.settings["window"], _INSTEAD), *self.choice.notes]
+        if self.plan is not None and self.distribution.stored is None:
+            notes.append("PHRED ranks the SNVs of this table among themselves; --background gives it a scale to share")
+        bases = sum(part.bases for part in (self.plan, self.ranked) if part is not None)
+        return {
+            "facts": {**self.settings, **self.choice.facts(), "bases": bases},
+            "background": self.distribution.facts(),
+            "made": dict(made),
+            "notes": notes,
+            "choices": [self.choice.facts()],
+        }
+
+    def make_background(self, progress: Progress) -> dict[str, Any]:
+        """Score the SNVs of the background and keep their distribution with the model; what was done, in counts."""
+        assert self.ranked is not None
+        found, counts, plan = Background(), dict[str, Any](), self.ranked
+        if self.first is None:
+
+            def take(unit: Saturated) -> None:
+                found.add(raw_score(unit.fields))
+                add_counts(counts, asdict(unit.counts))
+
+            advance = progress("scoring the background", "bases", plan.bases)
+            self._score(self.model, plan, map(plan.unit, range(len(plan))), take, advance)
+        else:
+            scores = Output("scores", "scores.values", {"kind": "values"}, _put_raw)
+            task = self._task("saturate: background", plan, ("genome", "background"), {}, self.facts_of({}), scores)
+            with Results(task, self.first, self.model, begun(task, self.first)) as results:
+                self._answer("scoring the background", plan, results, progress)
+            for (raw,) in results.values("scores"):
+                found.add(raw)
+            counts = results.counts
+        self.distribution.keep(found, regions_told(plan, self.genome))
+        return counts
+
+    def session(self, path: Path, assembly: str | None, made: Mapping[str, Any], began: float) -> Session[Saturated]:
+        """The SNVs of the plan on their way into a table; an estimate counts from when the verb `began`."""
+        assert self.plan is not None
+        plan, stored = self.plan, self.distribution.stored
+        told = self.settings | {"precision": self.choice.precision}
+        output = SnvTable(path, self.genome, plan, self.readout, told, assembly).output(stored)
+        options = {"assembly": assembly, "background": self.distribution.hash()}
+        task = self._task("saturate", plan, ("genome", "regions"), options, self.facts_of(made), output)
+
+        def answer(results: Results[Saturated], progress: Progress) -> None:
+            self._answer("scoring", plan, results, progress)
+
+        def foretell(machines: int, shard: int) -> dict[str, Any]:
+            def watched(watch: Watch, units: Iterable[range], write: Callable[[Saturated], None]) -> None:
+                self._score(watch.model(self.model), plan, units, write, lambda bases: None)
+
+            return foretold(
+                "saturate", self.model, _whole(plan, shard), watched, [output],
+                began=began, machines=machines, about=self.choice.facts(),
+            )  # fmt: skip
+
+        return Session(task, self.work, self.model, answer, foretell)
+
+    def _task(
+        self, verb: str, plan: Saturation, inputs: Iterable[str], options: dict[str, Any], settings: dict[str, Any],
+        output: Output[Saturated],
+    ) -> Task[Saturated]:  # fmt: skip
+        return Task(
+            verb,
+            {name: self.inputs[name] for name in inputs},
+            self.settings | self.choice.decisive() | self.options | options,
+            settings,
+            [output],
+            lambda unit: asdict(unit.counts),
+            lambda: self.model.notes,
+            lambda: len(plan),
+        )
+
+    def _answer(self, what: str, plan: Saturation, results: Results[Saturated], progress: Progress) -> None:
+        """Run the units that results want."""
+        advance = progress(results.doing(what), "bases", _bases_left(plan, results))
+        units = ((number, plan.unit(number)) for number in range(results.first, len(plan)))
+        self._score(self.model, plan, results.follow(results.of_shards(units)), results.write, advance)
+
+    def _score(
+        self, model: Model, plan: Saturation, units: Iterable[range], write: Callable[[Saturated], None],
+        advance: Callable[[int], None],
+    ) -> None:  # fmt: skip
+        window = self.settings["window"]
+        score_snvs(model, self.readout, self.genome, plan, units, write, window, progress=advance)
+
+
+def saturate_facts(settings: Mapping[str, Any], counts: Mapping[str, Any], notes: Iterable[str]) -> dict[str, Any]:
+    """The facts of a run out of its settings, the counts of its units and notes on how it ran."""
+    counted = asdict(SaturationSummary())
+    for more in (settings["made"], counts):
+        add_counts(counted, more)
+    told = {"background": settings["background"], "notes": [*settings["notes"], *notes]}
+    return {"verb": "saturate", **settings["facts"], **counted, **told}
 
 
 def _check(
@@ -159,6 +315,12 @@ def _check(
             pass
 
 
+def _stored(work: Work | None, genome: str | Path, regions: str | Path | None) -> dict[str, str | Path | None]:
+    """The inputs of a table as files that can be read again: see `stored_input`."""
+    bed = None if regions is None else stored_input(work, "regions", regions)
+    return {"genome": stored_input(work, "genome", genome), "regions": bed}
+
+
 def _plan(bed: str | Path | None, genome: Genome, aliases: AliasTable) -> Saturation:
     """The bases of a BED file, or of every contig."""
     if bed is not None:
@@ -169,145 +331,21 @@ def _plan(bed: str | Path | None, genome: Genome, aliases: AliasTable) -> Satura
     )
 
 
-def _window_notes(model: Model, window: int) -> list[str]:
-    """Where centred windows of this length are not what the model was trained on."""
-    block = model.block
-    if block is None:
-        return []
-    notes = []
-    if block.anchor not in ("any", "centre"):
-        notes.append(
-            f"the model was trained on windows anchored at: {block.anchor}; a window centred on a variant is another "
-            "kind of input; `variants --windows FILE.bed` scores variants in such windows, a table cannot"
-        )
-    if window != block.window:
-        notes.append(f"the model was trained on windows of {block.window} bases, not {window}")
-    return notes
+def _put_raw(sink: Any, unit: Saturated) -> None:
+    sink.write(raw_score(unit.fields))
 
 
-def _told(plan: Saturation, genome: Genome) -> dict[str, Any]:
-    """What is said of a background: its regions by hash, and how many bases they have."""
-    regions = Regions(plan.contig, plan.start, plan.end, np.zeros(len(plan.start), np.bool_))
-    return {"regions": regions.hash(genome.names), "bases": plan.bases}
+def _bases_left(plan: Saturation, results: Results[Saturated]) -> int:
+    """The bases of the shards that are wanted."""
+    if results.wanted is None:
+        return plan.bases
+    size = results.shard_size * UNIT_BASES
+    return sum(min(plan.bases, (shard + 1) * size) - shard * size for shard in results.wanted)
 
 
-class _Distribution:
-    """Where the background of a model in these settings is kept: beside the model, else in the user's cache."""
-
-    def __init__(self, model: str, settings: dict[str, Any]) -> None:
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
-        name = f"background-{digest}.npz"
-        self._places = [Path(model) / name] if Path(model).is_dir() else []
-        try:
-            cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-            self._places.append(cache / "dnabert_fast" / "backgrounds" / name)
-        except RuntimeError:  # a user without a home keeps it with the model or not at all
-            pass
-        self._settings = settings
-        self.path: Path | None = None
-
-    def read(self) -> StoredBackground | None:
-        """The distribution that an earlier run has left, if any."""
-        for path in self._places:
-            if (found := read_background(path)) is not None:
-                self.path = path
-                return found
-        return None
-
-    def write(self, found: Background, facts: dict[str, Any]) -> StoredBackground:
-        """Keep a distribution in the place of the one before."""
-        bins = found.bins
-        stored = StoredBackground(bins, found.counts[bins], {**self._settings, "snvs": found.total, **facts})
-        for path in self._places:
-            with suppress(OSError, DnabertError):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_background(path, stored)
-                self.path = path
-                return stored
-        where = " or ".join(str(path.parent) for path in self._places)
-        raise DnabertError(f"--background: no place to keep it: {where or 'the model is no folder'} cannot be written")
-
-
-@dataclass(frozen=True)
-class _Table:
-    """What the table of a run looks like."""
-
-    path: Path
-    genome: Genome
-    plan: Saturation
-    readout: Readout
-    settings: dict[str, Any]
-    assembly: str | None
-
-    def sink(self, background: dict[str, Any], own: bool = False) -> ScoreTableSink:
-        """Open the table; `background` is what its ranks are among, `own` that these are its own SNVs."""
-        meanings = change_meanings(self.readout)
-        raw = "LOGOR" if "LOGOR" in meanings else "DIFF"
-        where = "of this table" if own else f"of the background {background['regions']}"
-        contigs = [
-            f"##contig=<ID={self.genome.names[row]},length={self.genome.lengths[row]}>"
-            for row in np.unique(self.plan.contig).tolist()
-        ]
-        told = {"prefix": "DNABERT", **self.settings, "background": None if own else background}
-        meta = [
-            "##fileformat=dnabert_fast scores of SNVs, version 1",
-            f"##source=dnabert_fast {__version__}",
-            META + json.dumps(told),
-            *([] if self.assembly is None else [f"##assembly={' '.join(self.assembly.split())}"]),
-            *contigs,
-            f"##RawScore=|{raw}|",
-            f"##PHRED=-10 log10(rank / n) of RawScore among the n={background['snvs']} SNVs {where}",
-            *(f"##DNABERT_{name}={said}" for name, said in meanings.items()),
-        ]
-        return ScoreTableSink(self.path, meta, [f"DNABERT_{name}" for name in meanings])
-
-    def write(self, sink: ScoreTableSink, unit: Saturated, scale: Callable[[F32], F32]) -> None:
-        """Write the rows of a unit."""
-        raw = raw_score(unit.fields)
-        names = Windows(*packed(self.genome.names)).take(unit.contig)
-        scores = [raw, scale(raw), *unit.fields.values()]
-        sink.write((names.bases, names.offsets), unit.position + 1, _letters(unit.ref), _letters(unit.alt), scores)
-
-
-def _letters(bases: U8) -> tuple[U8, Any]:
-    return np.ascontiguousarray(bases), np.arange(len(bases) + 1, dtype=np.int64)
-
-
-class _Spool:
-    """Units in a file without a name beside the output, until all are there and can be ranked."""
-
-    def __init__(self, output: Path, names: tuple[str, ...]) -> None:
-        self._names = names
-        self._output = output
-        self._file: IO[bytes] = tempfile.TemporaryFile(dir=output.parent or ".", prefix=f".{output.name}.")  # noqa: SIM115
-
-    def __enter__(self) -> _Spool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def write(self, unit: Saturated) -> None:
-        """Append a unit."""
-        columns: list[NDArray[Any]] = [
-            unit.contig,
-            unit.position,
-            unit.ref,
-            unit.alt,
-            *(unit.fields[name] for name in self._names),
-        ]
-        try:
-            for column in columns:
-                np.lib.format.write_array(self._file, column, allow_pickle=False)
-        except OSError as error:
-            raise FormatError(f"{self._output}: cannot be written ({error.strerror}); is the disk full?") from error
-
-    def read(self) -> Iterator[Saturated]:
-        """The units in order."""
-        size = self._file.tell()
-        self._file.seek(0)
-        while self._file.tell() < size:
-            contig, position, ref, alt, *scores = (
-                np.lib.format.read_array(self._file, allow_pickle=False) for _ in range(4 + len(self._names))
-            )
-            yield Saturated(contig, position, ref, alt, dict(zip(self._names, scores, strict=True)))
+def _whole(plan: Saturation, shard: int) -> Whole[range]:
+    """The bases of a plan and a sample of their units, for an estimate; `shard` units are computed as one."""
+    last = len(plan) - 1
+    chosen = sorted({round(place * last / (_SAMPLED - 1)) for place in range(_SAMPLED)}) if len(plan) else []
+    sample = Sample([plan.unit(number) for number in chosen], len, lambda unit, n: unit[:n])
+    return Whole("bases", plan.bases, math.ceil(len(plan) / shard), sample, by_tokens=True)

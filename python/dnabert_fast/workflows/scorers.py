@@ -375,8 +375,10 @@ def resolve_models(
     return Panel(asked, readouts, choices, ks, told, asked_as_one, scorer, keys, ensemble is not None)
 
 
-def window_notes(model: Model, window: int | None) -> list[str]:
-    """Where centred windows of this length are not what the model was trained on."""
+def window_notes(
+    model: Model, window: int | None, instead: str = "give such windows with --windows FILE.bed"
+) -> list[str]:
+    """Where centred windows of this length are not what the model was trained on, and what to do `instead`."""
     block = model.block
     if block is None or window is None:
         return []
@@ -384,7 +386,7 @@ def window_notes(model: Model, window: int | None) -> list[str]:
     if block.anchor not in ("any", "centre"):
         notes.append(
             f"the model was trained on windows anchored at: {block.anchor}; a window centred on a variant is another "
-            "kind of input; give such windows with --windows FILE.bed"
+            f"kind of input; {instead}"
         )
     if window != block.window:
         notes.append(f"the model was trained on windows of {block.window} bases, not {window}")

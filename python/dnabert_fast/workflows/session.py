@@ -42,7 +42,7 @@ class Session(Generic[Result]):
 
     def run(self, progress: Progress, shards: range | None = None) -> Results[Result]:
         """Run these shards, or all that the work asks for: those of them that are not done yet."""
-        with Results(self.task, self.work, self.model, self.job, shards) as results:
+        with Results(self.task, self.work, self.model, self.job, shards, progress) as results:
             self.answer(results, progress)
         return results
 
