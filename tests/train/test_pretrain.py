@@ -183,6 +183,8 @@ def test_steps_are_told() -> None:
     assert all(event["share_of_peak"] > 0 for event in events)
     assert run.tokens == sum(event["tokens"] for event in events)
     assert events[-1]["seconds"] <= run.seconds
+    assert events[0]["seconds_left"] == pytest.approx(2 * events[0]["seconds"])
+    assert events[-1]["seconds_left"] == 0
 
 
 def test_evaluations_and_checkpoints_come_when_they_are_due() -> None:

@@ -194,7 +194,7 @@ def test_it_goes_on_from_models_of_any_head(tmp_path: Path, genome: Path, make_m
     assert network.config.head == "mlm"
     torch.testing.assert_close(network.encoder.word, read_network(classifier).encoder.word, atol=1e-6, rtol=0)
     checkpoint = tmp_path / "a" / "checkpoints" / "step-1"
-    pretrain(genomes=[genome], output=tmp_path / "b", model=str(checkpoint), **{**QUICK, "steps": 1})
+    pretrain(genomes=[genome], output=tmp_path / "b", model=str(checkpoint), **{**QUICK, "steps": 1, "kmer": 3})
     assert read_network(tmp_path / "b").config == network.config
 
 
@@ -253,7 +253,11 @@ def test_another_run_is_refused(
         ({"evaluate_every": 2}, "--evaluate-every needs samples that are held out"),
         ({"exclude": ["two"]}, "no genome has the contig two"),
         ({"include": ["none.bed"]}, "none.bed: cannot be read"),
-        ({"model": "x", "kmer": 4}, "--model goes on with a trained network"),
+        ({"model": "x", "network": "mini"}, "--model goes on with a trained network"),
+        (
+            {"model": "start"},
+            "--model start: has the vocabulary of 4-mers, and --preset or --kmer say 3; give --kmer 4",
+        ),
         ({"model": "x"}, "x: no such model"),
         ({"output": "genome.fa"}, "the folder cannot be made"),
         ({"learning_rate": float("nan")}, "--learning-rate nan must be greater than 0"),
@@ -265,6 +269,8 @@ def test_settings_that_do_not_fit(
     tmp_path: Path, genome: Path, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    if wrong.get("model") == "start":
+        write_network(build(config().with_k(4), seed=3, pooler=False), tmp_path / "start")
     with pytest.raises((DnabertError, BackendUnavailable, CheckpointError, FormatError)) as caught:
         pretrain(genomes=[genome], **{"output": tmp_path / "o", **QUICK, **wrong})
     assert message in str(caught.value)

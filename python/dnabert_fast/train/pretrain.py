@@ -146,7 +146,9 @@ class Pretraining:
                 rate = event["tokens"] / (time.monotonic() - began)
                 began = self._clock(began)
                 share = 6 * self.parameters * rate / peak
-                report(event | {"tokens_per_second": rate, "share_of_peak": share, "seconds": self.seconds})
+                left = self.seconds / self.step * (schedule.steps - self.step)
+                speed = {"tokens_per_second": rate, "share_of_peak": share}
+                report(event | speed | {"seconds": self.seconds, "seconds_left": left})
                 last = self.step == schedule.steps
                 if schedule.evaluate_every is not None and (last or self.step % schedule.evaluate_every == 0):
                     report(self._evaluation(schedule))

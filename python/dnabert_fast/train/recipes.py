@@ -113,12 +113,12 @@ PRETRAINING: Mapping[str, PretrainRecipe] = {
 
 
 def customised(
-    preset: str, *, network: str | None, kmer: int | None, mask_rate: str | None, **given: Any
+    preset: str, *, network: str | None = None, kmer: int | None = None, mask_rate: str | None = None, **given: Any
 ) -> PretrainRecipe:
     """A row of the table with the fields replaced that are given (not None).
 
     `network` is a row of `nn.config.PRESETS`, `kmer` another k; `mask_rate` a share, or a schedule such as
-    "0.15,0.20@100000". Raises DnabertError, naming the flag, for what cannot be.
+    "0.15,0.20@100000": another share after so many steps. Raises DnabertError, naming the flag, for what cannot be.
     """
     if preset not in PRETRAINING:
         raise DnabertError(f"--preset {preset}: choose one of {', '.join(PRETRAINING)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -13,7 +12,6 @@ from typing import Any
 import torch
 
 from ..errors import DnabertError
-from ..io.atomic import writing
 from ..nn.backends import Backend, choose
 from ..nn.checkpoint import network_hash, read_network, write_network
 from ..nn.network import Network, build
@@ -26,7 +24,7 @@ from ..train.loop import Event
 from ..train.pretrain import Pretraining, Schedule
 from ..train.recipes import PretrainRecipe, check_positive, customised
 from ..train.stopping import stopping
-from .common import check_seed, made_folder
+from .common import check_seed, made_folder, write_summary
 from .pretrain_run import about_run, check_same_run, chosen_places
 from .progress import Progress, silent
 
@@ -41,19 +39,6 @@ def pretrain(
     output: str | Path,
     preset: str = "dnabert-6",
     model: str | None = None,
-    network: str | None = None,
-    kmer: int | None = None,
-    steps: int | None = None,
-    total_steps: int | None = None,
-    warm_up: int | None = None,
-    learning_rate: float | None = None,
-    batch: int | None = None,
-    mask_rate: str | None = None,
-    whole_spans: bool | None = None,
-    span: int | None = None,
-    longest: int | None = None,
-    positions: str | None = None,
-    strand: str | None = None,
     include: Sequence[str | Path] = (),
     exclude: Sequence[str | Path] = (),
     save_every: int = 500,
@@ -68,13 +53,14 @@ def pretrain(
     tensorboard: str | Path | None = None,
     progress: Progress = silent,
     report: Callable[[Event], None] = lambda event: None,
+    **given: Any,
 ) -> dict[str, Any]:
     """Train a masked language model on genomes and write it as a model folder.
 
-    `preset` is a row of `train.recipes`; what else is given replaces its fields. `model` is a model folder, checkpoint
-    or hub name to go on from; without it the network starts from random weights. `mask_rate` is a share, or a schedule
-    such as "0.15,0.20@100000": another share after so many steps. `include` and `exclude` are contigs or BED files;
-    what is excluded is never trained on, and every `evaluate_every` steps the network is judged on samples of it.
+    `preset` is a row of `train.recipes`; what else is `given` replaces its fields (see `train.recipes.customised`).
+    `model` is a model folder, checkpoint or hub name to go on from; without it the network starts from random weights.
+    `include` and `exclude` are contigs or BED files; what is excluded is never trained on, and every `evaluate_every`
+    steps the network is judged on samples of it.
 
     The folder gets checkpoints/step-N (each a model folder too), log.jsonl (a line a step), and at the end the model
     and metrics.json, which is returned. With `resume` the newest whole checkpoint is taken up, and the steps that
@@ -83,24 +69,9 @@ def pretrain(
     settings that do not fit, another recipe, genome or seed than a checkpoint's, and a loss that is not a number.
     """
     began = time.monotonic()
-    recipe = customised(
-        preset,
-        network=network,
-        kmer=kmer,
-        steps=steps,
-        total_steps=total_steps,
-        warm_up=warm_up,
-        learning_rate=learning_rate,
-        batch=batch,
-        mask_rate=mask_rate,
-        whole_spans=whole_spans,
-        span=span,
-        longest=longest,
-        positions=positions,
-        strand=strand,
-    )
-    if model is not None and (network is not None or kmer is not None):
-        raise DnabertError("--model goes on with a trained network, --network and --kmer start a new one; choose")
+    recipe = customised(preset, **given)
+    if model is not None and given.get("network") is not None:
+        raise DnabertError("--model goes on with a trained network, --network starts a new one; choose")
     asked = _Asked(save_every, evaluate_every, evaluate_samples, max_tokens)
     asked.check(held_out=bool(exclude))
     if threads is not None:
@@ -112,20 +83,17 @@ def pretrain(
         group = stack.enter_context(joined(backend.device))
         base = _starting_network(model, recipe, backend, seed)
         recipe = replace(recipe, network=base.config)
-        opened = [stack.enter_context(Genome.open(path)) for path in genomes]
-        corpus = _corpus(opened, recipe, seed, include, exclude)
-        schedule = asked.schedule(recipe, corpus, backend)
+        corpus = _corpus([stack.enter_context(Genome.open(path)) for path in genomes], recipe, seed, include, exclude)
         training = Pretraining(base, corpus, recipe, seed, group)
         about = about_run(recipe, seed, corpus, None if model is None else network_hash(base))
-        run = _Run(training, schedule, folder, about, report)
+        run = _Run(training, asked.schedule(recipe, corpus, backend), folder, about, report)
         run.take_up(resume)
         finished = run.make(stack, progress, tensorboard)
         facts = {"verb": "pretrain", "preset": preset, "model": model, **run.facts(finished)}
         facts |= {"seconds": round(time.monotonic() - began, 1), "genomes": [Path(path).name for path in genomes]}
         if finished and group.first:
             write_network(base, folder)
-            with writing(folder / "metrics.json") as partial:
-                partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+            write_summary(folder / "metrics.json", facts)
     return facts | {"output": str(output)}
 
 
@@ -283,10 +251,18 @@ def _backend(device: str, precision: str) -> Backend:
 
 
 def _starting_network(model: str | None, recipe: PretrainRecipe, backend: Backend, seed: int) -> Network:
-    """A network with a masked-LM head: new, or that of a folder, which gets a new head where it has another."""
+    """A network with a masked-LM head: new, or that of a folder, which gets a new head where it has another.
+
+    Raises DnabertError for a folder whose vocabulary is not the recipe's.
+    """
     if model is None:
         return build(recipe.network, backend, seed=seed, positions=recipe.positions, pooler=False)
     network = read_network(model, device=backend.device, precision=backend.precision)
+    if network.config.k != recipe.network.k:
+        raise DnabertError(
+            f"--model {model}: has the vocabulary of {network.config.k}-mers, and --preset or --kmer say "
+            f"{recipe.network.k}; give --kmer {network.config.k} to go on from it"
+        )
     if network.config.head == "mlm":
         return network
     pooler = network.head.pooler
