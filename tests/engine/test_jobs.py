@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnabert_fast.engine import jobs
-from dnabert_fast.engine.jobs import Job, Receipt, add_counts, fingerprint, open_job, read_job, shard_range
-from dnabert_fast.errors import DnabertError, FormatError
+from dnabert_fast.engine.jobs import Job, Receipt, add_counts, open_job, read_job, shard_range
+from dnabert_fast.errors import DnabertError
 from dnabert_fast.io.atomic import publish, publish_first
 
 IDENTITY: dict[str, Any] = {
@@ -46,41 +46,6 @@ def test_counts_are_added(counts: list[dict[str, int]]) -> None:
         assert total["plain"] == sum(sums.values())
         assert total["by_name"] == dict(sums)
         assert total["names"] == [name for one in counts for name in one]
-
-
-@pytest.mark.parametrize("size", [0, 1000, 3_000_000])
-def test_any_byte_counts_in_a_short_file(tmp_path: Path, size: int) -> None:
-    path = tmp_path / "a"
-    path.write_bytes(bytes(size))
-    known = fingerprint(path)
-    assert known["bytes"] == size
-    for at in range(0, size, max(1, size // 7)):
-        path.write_bytes(bytes(at) + b"x" + bytes(size - at - 1))
-        assert fingerprint(path) != known
-    (tmp_path / "b").write_bytes(bytes(size))
-    assert fingerprint(tmp_path / "b") == known
-
-
-def test_a_long_file_is_known_by_its_ends_and_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "_WHOLE_BYTES", 10_000)
-    monkeypatch.setattr(jobs, "_END_BYTES", 100)
-    monkeypatch.setattr(jobs, "_BLOCK_BYTES", 10)
-    path, size = tmp_path / "a", 100_000
-    path.write_bytes(bytes(size))
-    known = fingerprint(path)
-    seen = set()
-    for at in [0, 99, size - 1, size - 100, *range(0, size, 97)]:
-        path.write_bytes(bytes(at) + b"x" + bytes(size - at - 1))
-        if fingerprint(path) != known:
-            seen.add(at)
-    assert {0, 99, size - 1, size - 100} <= seen
-    middle = [at for at in seen if 100 <= at < size - 100]
-    assert middle
-    assert max(middle) - min(middle) > size // 2
-    path.write_bytes(bytes(size + 1))
-    assert fingerprint(path) != known
-    with pytest.raises(FormatError, match="cannot be read"):
-        fingerprint(tmp_path / "none")
 
 
 def begun(folder: Path, **changed: Any) -> Job:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,8 +25,11 @@ import dnabert_fast.io.sequences as sequences_io
 import dnabert_fast.workflows.sequences as of_sequences
 import dnabert_fast.workflows.variants as of_variants
 from dnabert_fast import merge, status
+from dnabert_fast.engine.jobs import Job
+from dnabert_fast.engine.model import Model, load
 from dnabert_fast.errors import DnabertError, FormatError
 from dnabert_fast.workflows.jobs import Results
+from dnabert_fast.workflows.precision import Choice
 from dnabert_fast.workflows.scan import scan
 from dnabert_fast.workflows.sequences import embed, predict
 from dnabert_fast.workflows.variants import variants
@@ -475,6 +481,160 @@ def test_auto_stays_what_it_was_when_the_job_began(
     monkeypatch.setattr(jobs, "resolve_precision", None)
     second = run(tmp_path / "scan.tsv", **asked)
     assert second["precision_reason"] == first["precision_reason"]
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_of_runs_that_choose_at_once_the_first_decides(
+    run: Callable[..., Facts], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, begins: bool
+) -> None:
+    """Another run chooses, and maybe begins the job, while this one still comes to something else."""
+    import dnabert_fast.workflows.session as session
+    import dnabert_fast.workflows.work as jobs
+
+    asked: dict[str, Any] = {"work": tmp_path / "w", "precision": "auto", "shard_size": 2}
+
+    def quick(loaded: Model, *_: object, **__: object) -> tuple[Model, Choice]:
+        return loaded, Choice("fp32", "the first", loaded.hash())
+
+    def slow(loaded: Model, *_: object, **__: object) -> tuple[Model, Choice]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(jobs, "resolve_precision", quick)
+            if begins:
+                run(tmp_path / "predict.tsv", shard="2/2", **asked)
+            else:
+                patch.setattr(session, "begun", fails)
+                with pytest.raises(Stopped):
+                    run(tmp_path / "predict.tsv", shard="2/2", **asked)
+        return loaded, Choice("int8", "too late", loaded.hash())
+
+    monkeypatch.setattr(jobs, "resolve_precision", slow)
+    told = run(tmp_path / "predict.tsv", shard="1/2", **asked)
+    assert (told["precision"], told["precision_reason"]) == ("fp32", "the first")
+    if begins:
+        assert same(merge(tmp_path / "w"), run(tmp_path / "predict.tsv", **asked))
+
+
+def test_the_first_choice_is_loaded(run: Callable[..., Facts], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A run that has chosen fp32 computes in what a faster one has begun with."""
+    import dnabert_fast.workflows.work as jobs
+
+    asked: dict[str, Any] = {"work": tmp_path / "w", "precision": "auto", "shard_size": 2}
+    loads: list[str] = []
+
+    def quick(loaded: Model, *_: object, **__: object) -> tuple[Model, Choice]:
+        return loaded, Choice("int8", "the first", loaded.hash(), ("layers.0.up",))
+
+    def loading(model: str, *, precision: str, exceptions: tuple[str, ...], threads: int, **more: Any) -> Model:
+        loads.append(f"{precision} but {' '.join(exceptions)}")
+        return load(model, precision="fp32", threads=threads, **more)
+
+    monkeypatch.setattr(jobs, "resolve_precision", quick)
+    run(tmp_path / "predict.tsv", shard="2/2", **asked)
+    monkeypatch.setattr(jobs, "load", loading)
+    for _ in range(2):
+        told = run(tmp_path / "predict.tsv", shard="1/2", **asked)
+        assert (told["precision"], told["precision_exceptions"]) == ("int8", ["layers.0.up"])
+    assert loads == ["int8 but layers.0.up"] * 2
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from dnabert_fast.engine.runs import alone
+from dnabert_fast.errors import DnabertError
+try:
+    with alone(Path(sys.argv[1]), range(int(sys.argv[2]), int(sys.argv[3]))):
+        print("held", flush=True)
+        sys.stdin.read()
+except DnabertError as error:
+    print(error, flush=True)
+"""
+
+
+def test_two_runs_of_the_same_shards_at_once(
+    run: Callable[..., Facts], whole: Callable[[str], tuple[Path, Facts]], tmp_path: Path
+) -> None:
+    """The second is refused in one line, before it writes anything; runs of other shards are not."""
+    out, work = tmp_path / "variants.vcf.gz", tmp_path / "w"
+    run(out, work=work, shard="1/2")
+    shards = status(work)["shards"]
+    half = shards // 2
+    words = [sys.executable, "-c", HOLD, str(work), "0", str(half)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        for shard in (None, "1/2", "1/3"):
+            with pytest.raises(DnabertError, match=rf"another run computes shards 1 to {half} .*process {other.pid}"):
+                run(out, work=work, shard=shard)
+        assert not out.exists()
+        run(out, work=work, shard="2/2")
+        other.kill()
+    run(out, work=work)
+    shutil.rmtree(work)
+    assert contents(tmp_path) == contents(whole("variants.vcf.gz")[0])
+
+
+@pytest.mark.parametrize("shard", [None, "1/2"])
+def test_a_run_holds_its_shards_until_it_ends(run: Callable[..., Facts], tmp_path: Path, shard: str | None) -> None:
+    work = tmp_path / "w"
+    asked: dict[str, Any] = {"work": work, "shard": shard, "shard_size": 2}
+
+    def claims(first: int, last: int) -> str:
+        words = [sys.executable, "-c", HOLD, str(work), str(first), str(last)]
+        return subprocess.run(words, input="", capture_output=True, text=True, check=True).stdout
+
+    said: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        finish = Results._finish
+
+        def finished(results: Results[Any]) -> None:
+            finish(results)
+            said.extend((claims(0, 1), claims(4, 5)))
+            raise Stopped
+
+        patch.setattr(Results, "_finish", finished)
+        with pytest.raises(Stopped):
+            run(tmp_path / "embed.npy", **asked)
+    assert "another run computes shards 1 to" in said[0]
+    assert (said[1] == "held\n") == (shard is not None)
+    assert claims(0, 5) == "held\n"  # it has ended
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Job, "survey", fails)
+        with pytest.raises(Stopped):
+            run(tmp_path / "embed.npy", **asked)
+    assert claims(0, 5) == "held\n"
+    run(tmp_path / "embed.npy", **asked)
+    assert claims(0, 5) == "held\n"
+
+
+@pytest.mark.parametrize("name", ["scan.bw", "embed.npy", "variants.vcf.gz"])
+def test_two_runs_at_once_where_nothing_can_be_locked(
+    name: str, run: Callable[..., Facts], whole: Callable[[str], tuple[Path, Facts]], tmp_path: Path
+) -> None:
+    """One does the whole job while the other is in the middle of a shard: the bytes are the same."""
+    asked: dict[str, Any] = {"work": tmp_path / "w", "shard_size": 2}
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fcntl.lockf", no_locks)
+        write, results = Results.write, 0
+
+        def between(own: Results[Any], result: Any) -> None:
+            nonlocal results
+            results += 1
+            if results == 4:
+                run(tmp_path / name, **asked)
+            write(own, result)
+
+        patch.setattr(Results, "write", between)
+        told = run(tmp_path / name, **asked)
+    assert "lies on a file system without locks" in told["notes"][-1]
+    shutil.rmtree(tmp_path / "w")
+    expected, facts = whole(name)
+    assert contents(tmp_path) == contents(expected)
+    assert same(told | {"notes": told["notes"][:-1]}, facts)
 
 
 @pytest.mark.parametrize("kind", ["gz", "bgz", "bcf", "pipe", "unsorted"])

@@ -16,19 +16,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from ..errors import DnabertError, FormatError
+from .fingerprints import FOLDER, Publish, checksum
+from .runs import RUNS
 
 __all__ = [
     "FIRST",
     "Job",
     "Part",
-    "Publish",
     "Receipt",
     "add_counts",
     "claim",
-    "fingerprint",
     "now",
     "open_job",
     "read_job",
@@ -40,35 +40,9 @@ FIRST = "first"
 """The folder in a work folder of the job that has to be done before its own."""
 
 _JOB, _SHARDS, _FAILURES = "job.json", "shards", "failures.jsonl"
-_OURS = {_JOB, _SHARDS, _FAILURES, FIRST, "inputs"}
-_WHOLE_BYTES = 64 << 20
-_END_BYTES = 1 << 20
-_BLOCKS, _BLOCK_BYTES = 64, 1 << 16
+_OURS = {_JOB, _SHARDS, _FAILURES, FIRST, FOLDER, RUNS, "inputs", "choices"}
 _FOLDER_SHARDS = 1000  # shards in a folder, so that no folder has more names than file systems like
 _CHECKERS = 4
-
-Publish: TypeAlias = Callable[[Path, bytes], None]
-"""Writes a small file so that it is whole and on the disk, or not there at all."""
-
-
-def fingerprint(path: str | Path) -> dict[str, Any]:
-    """Size and BLAKE2b of a file: of all its bytes up to 64 MiB, beyond of its ends and of 64 blocks between them."""
-    digest = hashlib.blake2b(digest_size=20)
-    try:
-        with open(path, "rb") as file:
-            size = file.seek(0, 2)
-            if size <= _WHOLE_BYTES:
-                spans = [(0, size)]
-            else:
-                step = (size - _BLOCK_BYTES) // (_BLOCKS + 1)
-                spans = [(0, _END_BYTES), (size - _END_BYTES, _END_BYTES)]
-                spans += [((i + 1) * step, _BLOCK_BYTES) for i in range(_BLOCKS)]
-            for start, length in spans:
-                file.seek(start)
-                digest.update(file.read(length))
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read ({error.strerror or error})") from error
-    return {"bytes": size, "blake2b": digest.hexdigest()}
 
 
 def shard_range(shard: str | None, count: int) -> range:
@@ -158,7 +132,7 @@ class Job:
 
         `states`: file and state of each part, by output.
         """
-        parts = {name: Part(path.name, *_checksum(path), state) for name, (path, state) in states.items()}
+        parts = {name: Part(path.name, *checksum(path), state) for name, (path, state) in states.items()}
         content = asdict(receipt) | {"parts": {name: asdict(part) for name, part in parts.items()}}
         content |= {"schema": SCHEMA, "job": self.key}
         text = json.dumps(content | {"check": _digest(content)}, indent=1) + "\n"
@@ -225,7 +199,7 @@ class Job:
         part = receipt.parts[name]
         path = self.place(receipt.shard, "json").with_name(part.file)
         try:
-            sound = path.stat().st_size == part.bytes and (not whole or _checksum(path)[1] == part.blake2b)
+            sound = path.stat().st_size == part.bytes and (not whole or checksum(path)[1] == part.blake2b)
         except (OSError, FormatError):
             sound = False
         if not sound:
@@ -344,16 +318,3 @@ def _word(name: str) -> str:
 def _digest(content: Mapping[str, Any]) -> str:
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _checksum(path: Path) -> tuple[int, str]:
-    digest = hashlib.blake2b(digest_size=20)
-    size = 0
-    try:
-        with open(path, "rb") as file:
-            while chunk := file.read(1 << 22):
-                digest.update(chunk)
-                size += len(chunk)
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read ({error.strerror or error})") from error
-    return size, digest.hexdigest()

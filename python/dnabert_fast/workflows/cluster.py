@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..engine.actors import run_shards
 from ..engine.cluster import Offer, connected, offered
 from ..engine.jobs import Job, Receipt, read_job
+from ..engine.runs import alone
 from ..errors import DnabertError, FormatError
 from ..io.atomic import failures, writing
 from .jobs import joined
@@ -90,12 +91,12 @@ def on_cluster(
     job's settings, counts and notes; `items` is what progress counts.
     """
     folder = cluster.work.folder
-    with connected(cluster.address) as ray, _token(folder) as (place, token):
+    with alone(folder, None) as held, connected(cluster.address) as ray, _token(folder) as (place, token):
         offer = offered(ray, cluster.device, cluster.cores)
         work = replace(cluster.work, shard="1/1")  # which joins nothing
         there = _There(opening, {**given, "work": work, "progress": silent}, os.getcwd(), place, token)
         watch = _Watch(folder, offer, items, progress)
-        notes = run_shards(ray, offer, there, watch, cluster.threads)
+        notes = held + run_shards(ray, offer, there, watch, cluster.threads)
     job = read_job(folder)
     receipts = _receipts(job)
     counts, told = joined(job, receipts, {name: given[name] for name in job.about["outputs"]}, progress)

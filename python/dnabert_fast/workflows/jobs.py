@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import torch
 
 from .. import __version__
-from ..engine.jobs import Job, Receipt, add_counts, fingerprint, now, open_job, shard_range
+from ..engine.fingerprints import remembered
+from ..engine.jobs import Job, Receipt, add_counts, now, open_job, shard_range
 from ..engine.model import Model
+from ..engine.runs import alone
 from ..io.atomic import clear_leftovers, publish, publish_first
 from ..io.parts import replay
 from .outputs import Output, join, open_part, open_sink, suffix_of, try_sink
@@ -70,7 +72,8 @@ class Results(Generic[Result]):
     ) -> None:
         """`job` is that of `begun`; without `shards`, those that the work asks for are wanted.
 
-        `progress` is told of what takes long once all results are there.
+        Those are this run's alone while the block runs: DnabertError where another run computes one of them. `progress`
+        is told of what takes long once all results are there.
         """
         self.counts: dict[str, Any] = {}
         self.notes: list[str] = []
@@ -93,7 +96,11 @@ class Results(Generic[Result]):
             return
         self.settings = job.about["settings"]
         self._share = shard_range(work.shard, job.count) if shards is None else shards
-        self._receipts, damaged = job.survey(self._share)
+        with ExitStack() as stack:
+            if shards is None:  # else somebody hands them out, and has all
+                self.notes += stack.enter_context(alone(job.folder, self._share))
+            self._receipts, damaged = job.survey(self._share)
+            self._stack = stack.pop_all()
         self.notes += [f"{work.folder}: {what}; it was computed anew" for what in damaged.values()]
         self.wanted = [shard for shard in self._share if shard not in self._receipts]
         self._left.extend(self.wanted)
@@ -196,6 +203,12 @@ class Results(Generic[Result]):
             if error is None:
                 self.notes += [*_notes_of(self._sinks), *self._task.run_notes()]
             return
+        with self._stack:
+            self._leave(error)
+
+    def _leave(self, error: BaseException | None) -> None:
+        """Write what a job still lacks, or let go of what is half done."""
+        assert self.job is not None
         if error is not None:
             if self._shard is not None:
                 self._shard.abandon(error)
@@ -205,7 +218,7 @@ class Results(Generic[Result]):
         self._skip_to(None)
         receipts = [self._receipts[shard] for shard in self._share]
         if self._whole:
-            paths = {of.name: of.path for of in self._task.outputs}
+            paths = {of.name: of.path for of in self._task.outputs if of.sink["kind"] != "values"}
             counts, notes = joined(self.job, receipts, paths, self._progress)
         else:
             counts, notes = _told(receipts)
@@ -300,7 +313,7 @@ def _opened(task: Task[Any], work: Work, shards: int) -> Job:
         "dnabert_fast": __version__,
         "torch": torch.__version__,
         "verb": task.verb,
-        "inputs": {name: fingerprint(path) for name, path in inputs.items()},
+        "inputs": {name: remembered(work.folder, path, publish) for name, path in inputs.items()},
         "options": dict(task.options),
         "outputs": {output.name: suffix_of(output.path) for output in task.outputs},
         "shard_size": work.shard_size,

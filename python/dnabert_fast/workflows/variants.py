@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from ..analysis.variants import UNIT_RECORDS, ScoredUnit, VariantOptions, VariantSummary, score_variants
-from ..engine.jobs import fingerprint
+from ..engine.fingerprints import remembered
 from ..engine.model import Model
 from ..engine.scores import Readout
 from ..errors import DnabertError
+from ..io.atomic import publish
 from ..io.reblock import reblock
 from ..io.vcf_source import VcfSource, has_sections
 from ..seq.aliases import AliasTable, refused, resolve
@@ -289,7 +290,8 @@ class RecordInput:
         self._index: Sections | None = None
         if work is not None:
             if not has_sections(self.path):
-                self.path = inputs_folder(work) / f"vcf-{fingerprint(vcf)['blake2b'][:16]}.vcf.gz"
+                digest = remembered(work.folder, vcf, publish)["blake2b"]
+                self.path = inputs_folder(work) / f"vcf-{digest[:16]}.vcf.gz"
                 if not self.path.exists():
                     reblock(vcf, self.path)
             self._index = Sections.find(self.path, SECTION_BYTES)

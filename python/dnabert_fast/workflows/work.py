@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from ..engine.jobs import claim, fingerprint, read_job, shard_range
+from .. import __version__
+from ..engine.fingerprints import fingerprint
+from ..engine.jobs import claim, read_job, shard_range
 from ..engine.model import Model, load
 from ..errors import DnabertError, FormatError
-from ..io.atomic import failures, writing
-from .precision import AUTO, Choice, resolve_precision
+from ..io.atomic import failures, publish_first, writing
+from .precision import AUTO, WORTH, Choice, resolve_precision
 from .progress import Progress
 
 __all__ = ["Work", "asked_work", "inputs_folder", "precision_of", "stored_input", "try_places"]
@@ -80,7 +85,11 @@ def stored_input(
 
 def inputs_folder(work: Work) -> Path:
     """The folder of inputs that were kept, made."""
-    folder = work.folder / "inputs"
+    return _folder(work, "inputs")
+
+
+def _folder(work: Work, name: str) -> Path:
+    folder = work.folder / name
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
@@ -100,22 +109,51 @@ def precision_of(
     work: Work | None, loaded: Model, model: str | Path, precision: str, *, device: str, expected: float | None,
     progress: Progress, number: int = 0,
 ) -> tuple[Model, Choice]:  # fmt: skip
-    """See `resolve_precision`; a job that was begun keeps what "auto" chose then for the model of this `number`.
+    """See `resolve_precision`; of several runs that begin a job, the first to choose for "auto" does so for all.
 
-    Its settings have `choices`, the facts of each model's choice.
+    Choices are told apart by the `number` of the model. A job that was begun has them in its settings, by `choices`;
+    until then they stand in the folder, where what is there first stays.
     """
-    if work is None or precision != AUTO or not (work.folder / "job.json").exists():
+    if work is None or precision != AUTO:
         return resolve_precision(loaded, model, precision, device=device, expected=expected, progress=progress)
-    choices = read_job(work.folder).about["settings"]["choices"]
-    if number >= len(choices):  # of a job with fewer models, which is about to be refused
-        return loaded, Choice("fp32", "", loaded.hash())
-    said = choices[number]
+    said, network = _kept_choice(work, number), loaded.hash()
+    if said is None:
+        loaded, choice = resolve_precision(
+            loaded, model, precision, device=device, expected=expected, progress=progress
+        )
+        said = _first_choice(work, number, choice, expected)
+        if said == choice.facts():
+            return loaded, choice
     chosen, left = said["precision"], tuple(said["precision_exceptions"])
-    network = loaded.hash()
-    if (chosen, left) != ("fp32", ()):
+    backend = loaded.network.backend
+    if (chosen, left) != (backend.precision, backend.exceptions):
         threads = torch.get_num_threads()
         loaded = load(model, device=device, precision=chosen, exceptions=left, threads=threads, strand=loaded.strand)
     return loaded, Choice(chosen, said["precision_reason"], network, left)
+
+
+def _kept_choice(work: Work, number: int) -> dict[str, Any] | None:
+    """The facts of what a job that was begun has chosen for a model; None where none was begun."""
+    if not (work.folder / "job.json").exists():
+        return None
+    choices: list[dict[str, Any]] = read_job(work.folder).about["settings"]["choices"]
+    if number < len(choices):
+        return choices[number]
+    return Choice("fp32", "", "").facts()  # of a job with fewer models, which is about to be refused
+
+
+def _first_choice(work: Work, number: int, choice: Choice, expected: float | None) -> dict[str, Any]:
+    """The facts of the choice that counts, this one or one that another run was faster to make of the same question."""
+    question = [choice.network, __version__, torch.__version__, expected is not None and expected >= WORTH]
+    name = hashlib.blake2b(json.dumps(question).encode(), digest_size=8).hexdigest()
+    place = _folder(work, "choices") / f"{number}-{name}.json"
+    publish_first(place, (json.dumps(choice.facts(), indent=1) + "\n").encode())
+    try:
+        said: dict[str, Any] = json.loads(place.read_bytes())
+    except (OSError, ValueError) as error:
+        raise FormatError(f"{place}: cannot be read; delete it") from error
+    # Runs that are behind may find what one that is ahead has begun with.
+    return _kept_choice(work, number) or said
 
 
 def try_places(work: Work | None, paths: Sequence[str | Path | None]) -> None:
