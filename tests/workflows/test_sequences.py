@@ -173,3 +173,35 @@ def test_a_sequence_too_long_for_the_head(make_model: MakeModel, tmp_path: Path)
         predict(tmp_path / "in.fa", model=str(make_model()), output=tmp_path / "out.tsv")
     assert os.listdir(tmp_path) == ["in.fa"]
     assert embed(tmp_path / "in.fa", model=str(make_model()), output=tmp_path / "out.npy")["sequences"] == 2
+
+
+@pytest.mark.parametrize("verb", [predict, embed])
+def test_letters_that_no_model_knows_are_counted_and_named(
+    make_model: MakeModel, tmp_path: Path, verb: Callable[..., dict[str, Any]]
+) -> None:
+    rows = [b"ACGTNACG", b"acgurnnac", b"ACXGTJACG", b"NN", b"ACGT"]
+    (tmp_path / "in.fa").write_bytes(b"".join(b">s\n%s\n" % row for row in rows))
+    output = tmp_path / ("out.tsv" if verb is predict else "out.npy")
+    facts = verb(tmp_path / "in.fa", model=str(make_model()), output=output)
+    assert facts["unknown_letters"] == {"N": 5, "J": 1, "R": 1, "X": 1}
+    assert facts["unknown_kmers"] == sum(list(kmer_ids(row, 3)).count(1) for row in rows) == 14
+    told = "letters besides A, C, G and T: N 5, J 1, R 1, X 1; 3-mers over them, read as unknown: 14"
+    assert facts["notes"] == [told]
+    (tmp_path / "in.fa").write_bytes(b">s\nACGTU\n")
+    facts = verb(tmp_path / "in.fa", model=str(make_model()), output=output)
+    assert (facts["unknown_letters"], facts["unknown_kmers"], facts["notes"]) == ({}, 0, [])
+
+
+def test_both_sequences_of_pairs_are_looked_at(make_model: MakeModel, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("sequence,sequence2\nACGTN,ACRT\nACG,AC\n")
+    facts = predict(tmp_path / "in.csv", model=str(make_model()), output=tmp_path / "out.tsv")
+    assert (facts["unknown_letters"], facts["unknown_kmers"]) == ({"N": 1, "R": 1}, 3)
+    assert (facts["sequences"], facts["shorter_than_k"]) == (2, 1)
+
+
+@pytest.mark.parametrize("verb", [predict, embed])
+def test_a_file_without_one_answer(make_model: MakeModel, tmp_path: Path, verb: Callable[..., dict[str, Any]]) -> None:
+    (tmp_path / "in.fa").write_bytes(b">a\nAC\n>b\n\n")
+    output = tmp_path / ("out.tsv" if verb is predict else "out.npy")
+    facts = verb(tmp_path / "in.fa", model=str(make_model()), output=output)
+    assert facts["notes"] == ["no sequence has an answer: all are shorter than one 3-mer"]

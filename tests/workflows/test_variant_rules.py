@@ -87,6 +87,7 @@ def test_reasons(run: Run, record: str, flags: list[str], has_score: list[bool],
     for allele, there in zip(facts["found"], has_score, strict=True):
         assert (allele == NOTHING) is not there
     assert facts["scored"] == sum(has_score)
+    assert any(note.startswith("no allele was scored") for note in facts["notes"]) is not any(has_score)
     names = [name for flag in flags for name in flag.split("&") if name != "."]
     assert facts["reasons"] == {name: names.count(name) for name in names}
     assert facts["reason_records"] == dict.fromkeys(names, 1)
@@ -96,6 +97,11 @@ def test_reasons_of_a_multi_allelic_record_are_of_each_allele(run: Run) -> None:
     facts = run(["c 6 G A,*,<DEL>,T,N,G]d:5]"])
     assert [allele["FLAG"] for allele in facts["found"]] == [".", "STAR", "SYMBOLIC", ".", "AMBIGUOUS", "BREAKEND"]
     assert facts["reason_records"] == {"STAR": 1, "SYMBOLIC": 1, "AMBIGUOUS": 1, "BREAKEND": 1}
+
+
+def test_a_run_that_scored_nothing_says_why(run: Run) -> None:
+    assert "no allele was scored: STAR 2, SYMBOLIC 1" in run(["c 6 G *", "c 7 C *", "c 6 G <DEL>"])["notes"]
+    assert "no allele was scored: is GENOME the assembly of VCF?" in run(["c 6 T A", "x 6 G A", "c 6 G *"])["notes"]
 
 
 def test_no_reason_hides_a_neighbour(run: Run) -> None:

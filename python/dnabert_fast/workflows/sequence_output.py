@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,11 @@ from ..io.columns import packed
 from ..io.sequences import SequenceUnit
 from ..seq.batch import Windows, kmer_ids
 from ..seq.table import TextColumn
-from ..seq.types import F32
+from ..seq.types import F32, I64
 from ..seq.vocab import UNK
 from .outputs import Output
 
-__all__ = ["Answered", "counts_of", "predictions", "unread_note", "vectors"]
+__all__ = ["Answered", "counts_of", "predictions", "sequence_notes", "vectors"]
 
 _NAMED = 5  # names that a note gives
 
@@ -78,36 +80,67 @@ def _bases_of(unit: SequenceUnit) -> list[TextColumn]:
 
 
 def counts_of(unit: SequenceUnit, k: int) -> dict[str, Any]:
-    """What a unit is counted as; `unread`: the first names of those without a known k-mer, so that the model sees
-    nothing but [UNK]."""
-    windows = unit.windows
-    starts = windows.offsets[:-1]
-    ends = windows.offsets[1:] - k + 1
-    read = np.zeros(len(windows.bases) + 1, np.int64)
-    if len(windows.bases) >= k:
-        known = kmer_ids(windows.bases, k) != UNK
-        np.cumsum(known, out=read[1 : len(known) + 1])
-    long = ends > starts
-    rows = np.flatnonzero(long)[read[ends[long]] == read[starts[long]]].tolist()
-    short = ~long if unit.second is None else ~long | (unit.second.lengths < k)
+    """What a unit is counted as.
+
+    `unknown_letters` counts those besides A, C, G and T (U), `unknown_kmers` the k-mers over them, which models see as
+    [UNK]; `unread`: the first names of sequences without another k-mer.
+    """
+    kmers, known = _kmers(unit.windows, k)
+    letters, unknown, short = _unknown_letters(unit.windows), int((kmers - known).sum()), kmers == 0
+    if unit.second is not None:
+        others, of_others = _kmers(unit.second, k)
+        letters += _unknown_letters(unit.second)
+        unknown += int((others - of_others).sum())
+        short |= others == 0
+    rows = np.flatnonzero((kmers > 0) & (known == 0)).tolist()
     return {
-        "sequences": len(windows),
+        "sequences": len(unit.windows),
         "shorter_than_k": int(np.count_nonzero(short)),
         "without_known_kmer": len(rows),
+        "unknown_kmers": unknown,
+        "unknown_letters": dict(letters),
         "unread": [unit.names[row] for row in rows[:_NAMED]],
     }
 
 
-def unread_note(count: int, names: list[str], k: int) -> list[str]:
-    """A note that names sequences of which a model sees nothing but [UNK], if there are any."""
-    if not count:
-        return []
-    shown = names[:_NAMED]
-    more = f" and {count - len(shown):,} more" if count > len(shown) else ""
-    return [
-        f"sequences without one {k}-mer of A, C, G and T, whose answers say nothing: {count:,} "
-        f"({', '.join(shown)}{more})"
-    ]
+def _kmers(windows: Windows, k: int) -> tuple[I64, I64]:
+    """How many k-mers each window has, and how many of A, C, G and T alone, i64[n] each."""
+    starts, kmers = windows.offsets[:-1], np.maximum(windows.lengths - k + 1, 0)
+    running = np.zeros(len(windows.bases) + 1, np.int64)
+    known = kmer_ids(windows.bases, k) != UNK
+    np.cumsum(known, out=running[1 : len(known) + 1])
+    return kmers, running[starts + kmers] - running[starts]
+
+
+def _unknown_letters(windows: Windows) -> Counter[str]:
+    """How often each letter besides A, C, G, T and U stands in the windows, in upper case."""
+    counts = np.bincount(windows.bases, minlength=256)
+    counts[np.frombuffer(b"ACGTUacgtu", np.uint8)] = 0
+    found: Counter[str] = Counter()
+    for letter in np.flatnonzero(counts).tolist():
+        found[chr(letter).upper()] += int(counts[letter])
+    return found
+
+
+def sequence_notes(counts: Mapping[str, Any], unread: Sequence[str], k: int) -> list[str]:
+    """What a user should know of sequences that a model could not read, by their counts; `unread` names some."""
+    notes = []
+    if letters := counts["unknown_letters"]:
+        often = sorted(letters.items(), key=lambda one: (-one[1], one[0]))
+        spelt = ", ".join(f"{letter} {number:,}" for letter, number in often)
+        notes.append(
+            f"letters besides A, C, G and T: {spelt}; {k}-mers over them, read as unknown: {counts['unknown_kmers']:,}"
+        )
+    if counts["sequences"] and counts["sequences"] == counts["shorter_than_k"]:
+        notes.append(f"no sequence has an answer: all are shorter than one {k}-mer")
+    if count := counts["without_known_kmer"]:
+        shown = unread[:_NAMED]
+        more = f" and {count - len(shown):,} more" if count > len(shown) else ""
+        notes.append(
+            f"sequences without one {k}-mer of A, C, G and T, whose answers say nothing: {count:,} "
+            f"({', '.join(shown)}{more})"
+        )
+    return notes
 
 
 def _likeliest(answers: F32) -> list[int]:

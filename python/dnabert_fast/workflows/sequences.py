@@ -25,7 +25,7 @@ from .jobs import Results, Task
 from .measure import Watch
 from .precision import load_first
 from .progress import Progress, silent
-from .sequence_output import Answered, counts_of, predictions, unread_note, vectors
+from .sequence_output import Answered, counts_of, predictions, sequence_notes, vectors
 from .session import Reread, Session
 from .verb import run_verb
 from .work import Work, precision_of, stored_input, try_places
@@ -181,8 +181,9 @@ def open_sequences(
 
 def sequence_facts(settings: Mapping[str, Any], counts: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
     """The facts of a run out of its settings, the counts of its units and notes on how it ran."""
-    counted = {"sequences": 0, "shorter_than_k": 0, "without_known_kmer": 0} | dict(counts)
-    unread = unread_note(counted["without_known_kmer"], counted.pop("unread", []), settings["k"])
+    nothing = {"sequences": 0, "shorter_than_k": 0, "without_known_kmer": 0, "unknown_kmers": 0, "unknown_letters": {}}
+    counted = nothing | dict(counts)
+    unread = sequence_notes(counted, counted.pop("unread", []), settings["k"])
     told = {name: value for name, value in settings.items() if name not in ("k", "later_notes", "choices")}
     return {**told, **counted, "notes": [*unread, *settings["later_notes"], *notes]}
 

@@ -244,7 +244,7 @@ def open_variants(
 def variant_facts(settings: Mapping[str, Any], counts: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
     """The facts of a run out of its settings, the counts of its units and notes on how it ran."""
     counted = VariantSummary().facts() | dict(counts)
-    said = [*settings["notes"], *counted.pop("refused", {}), *_other_assembly(counted), *settings["later_notes"]]
+    said = [*settings["notes"], *counted.pop("refused", {}), *_nothing_scored(counted), *settings["later_notes"]]
     return {"verb": "variants", **settings["facts"], **counted, "notes": [*said, *notes]}
 
 
@@ -347,14 +347,16 @@ def _expected(
     return placed if len(records) < UNIT_RECORDS else None
 
 
-def _other_assembly(counts: Mapping[str, Any]) -> list[str]:
-    """A warning where no allele has a score because the genome has none of the contigs or none of the REFs."""
+def _nothing_scored(counts: Mapping[str, Any]) -> list[str]:
+    """Why no allele has a score, where none has: the genome has none of the contigs or none of the REFs, or reasons."""
+    if counts["scored"] or not counts["alleles"]:
+        return []
+    reasons = counts["reasons"]
     wrong = (Flag.NO_CONTIG, Flag.OUT_OF_CONTIG, Flag.REF_MISMATCH)
     right = (Flag.OUTSIDE, Flag.LONG_ALLELE)  # of these the REF is the genome's
-    there = [any(str(flag.name) in counts["reasons"] for flag in flags) for flags in (wrong, right)]
-    if counts["scored"] or there != [True, False]:
-        return []
-    return ["no allele was scored: is GENOME the assembly of VCF?"]
+    if [any(str(flag.name) in reasons for flag in flags) for flags in (wrong, right)] == [True, False]:
+        return ["no allele was scored: is GENOME the assembly of VCF?"]
+    return [f"no allele was scored: {', '.join(f'{reason} {count:,}' for reason, count in reasons.items())}"]
 
 
 def _report_of(one: AskedModel) -> str:
