@@ -23,7 +23,7 @@ from dnabert_fast.seq.masking import Masking, mask
 from dnabert_fast.seq.types import I64
 from dnabert_fast.train import pretrain as module
 from dnabert_fast.train.distributed import Group
-from dnabert_fast.train.objective import MaskedBatch, judge, masked_batches, masked_loss, packed_parts
+from dnabert_fast.train.objective import Judged, MaskedBatch, judge, masked_batches, masked_loss, packed_parts
 from dnabert_fast.train.pretrain import Pretraining, Schedule
 from dnabert_fast.train.recipes import PretrainRecipe
 
@@ -214,7 +214,10 @@ def test_stopping_saves_what_was_not_saved() -> None:
     assert saved == [2, 3]
 
 
-@pytest.mark.parametrize(("saved", "told"), [(2, "the last good checkpoint is that of step 2"), (9, "no checkpoint")])
+@pytest.mark.parametrize(
+    ("saved", "told"),
+    [(2, "the last good checkpoint is that of step 2"), (9, "no checkpoint is good"), (3, "no checkpoint is good")],
+)
 def test_a_loss_that_is_no_number_stops(monkeypatch: pytest.MonkeyPatch, saved: int, told: str) -> None:
     run = Pretraining(network(), Repeats(), recipe(), seed=5)
 
@@ -226,6 +229,16 @@ def test_a_loss_that_is_no_number_stops(monkeypatch: pytest.MonkeyPatch, saved: 
     with pytest.raises(DnabertError, match=rf"step 4: the loss is nan; training stopped, .*{told}"):
         run.run(schedule(8, save_every=saved), lambda: None)
     assert all(bool(value.isfinite().all()) for value in weights(run).values())
+
+
+def test_an_evaluation_that_is_no_number_stops_before_it_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, saved = Pretraining(network(), Repeats(), recipe(), seed=5), list[int]()
+    monkeypatch.setattr(module, "judge", lambda *given: Judged(math.nan if run.step == 4 else 9.0, 1.0, 9.0))
+    with pytest.raises(
+        DnabertError, match=r"step 4: the loss of held-out samples is nan.*checkpoint is that of step 2"
+    ):
+        run.run(schedule(8, save_every=2, evaluate_every=2), lambda: saved.append(run.step))
+    assert saved == [2]
 
 
 def test_the_callers_random_state_is_left_alone() -> None:

@@ -63,7 +63,7 @@ class Schedule:
 
 class Pretraining:
     """A network in training with its optimizer: `step` steps are made, `tokens` tokens were seen in `seconds`, and the
-    last checkpoint is of the step `saved` (0: none).
+    last checkpoint is of the step `saved` (0: none). A checkpoint is good once the step after it has a finite loss.
 
     In a group each process has the same weights, takes its share of each step's batches, and adds up the gradients.
     Dropout is drawn by batch, so that processes which share the batches of one make its steps.
@@ -79,7 +79,7 @@ class Pretraining:
         self.recipe = recipe
         self.seed = seed
         self.group = group or Group()
-        self.step = self.saved = 0
+        self.step = self.saved = self._sound = 0
         self.tokens = 0
         self.seconds = 0.0
         self._optimizer = adamw(
@@ -175,7 +175,10 @@ class Pretraining:
         return {"loss": loss / tokens, "accuracy": right / tokens, "perplexity": math.exp(min(loss / tokens, 700.0))}
 
     def _evaluation(self, schedule: Schedule) -> Event:
-        return {"event": "evaluation", "step": self.step, **self.evaluate(schedule)}
+        found = self.evaluate(schedule)
+        if not math.isfinite(found["loss"]):
+            raise self._diverged(self.step, f"the loss of held-out samples is {found['loss']}")
+        return {"event": "evaluation", "step": self.step, **found}
 
     def _look_ahead(self, aside: ThreadPoolExecutor, schedule: Schedule) -> Future[list[MaskedBatch]]:
         """Begin to prepare the step after the next."""
@@ -236,12 +239,16 @@ class Pretraining:
 
     def _check(self, loss: float, norm: float) -> None:
         if math.isfinite(loss) and math.isfinite(norm):
+            self._sound = self.saved  # its weights, or some that came of them, have gone through a step
             return
         what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient's norm is {norm}"
-        last = f"the last good checkpoint is that of step {self.saved}" if self.saved else "there is no checkpoint yet"
-        raise DnabertError(
-            f"step {self.step + 1}: {what}; training stopped, {last}; start anew, from it (--model) or not, "
-            f"with a lower --learning-rate than {self.recipe.learning_rate:g} or a longer --warm-up"
+        raise self._diverged(self.step + 1, what)
+
+    def _diverged(self, step: int, what: str) -> DnabertError:
+        last = f"the last good checkpoint is that of step {self._sound}" if self._sound else "no checkpoint is good"
+        return DnabertError(
+            f"step {step}: {what}; training stopped, {last}; start anew, from it (--model) or not, with a lower "
+            f"--learning-rate than {self.recipe.learning_rate:g} or a longer --warm-up"
         )
 
     def _clock(self, began: float) -> float:
