@@ -181,8 +181,8 @@ def open_sequences(
 
 def sequence_facts(settings: Mapping[str, Any], counts: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
     """The facts of a run out of its settings, the counts of its units and notes on how it ran."""
-    nothing = {"sequences": 0, "shorter_than_k": 0, "without_known_kmer": 0, "unknown_kmers": 0, "unknown_letters": {}}
-    counted = nothing | dict(counts)
+    counted: dict[str, Any] = dict.fromkeys(("sequences", "shorter_than_k", "without_known_kmer", "unknown_kmers"), 0)
+    counted |= {"unknown_letters": {}} | dict(counts)
     unread = sequence_notes(counted, counted.pop("unread", []), settings["k"])
     told = {name: value for name, value in settings.items() if name not in ("k", "later_notes", "choices")}
     return {**told, **counted, "notes": [*unread, *settings["later_notes"], *notes]}
