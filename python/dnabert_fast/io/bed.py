@@ -5,19 +5,17 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..errors import FormatError
 from ..seq.table import TextColumn, format_table
 from ..seq.types import F32, I32, I64, U8, Bool
-from .bgzf import UnitsFile, publish_index
+from .bgzf import PlacesFile
 from .columns import repeated
 
 __all__ = ["Bed", "BedSink", "bed_labels", "read_bed"]
@@ -232,7 +230,7 @@ def _decoded(name: bytes) -> str:
     return name.decode("utf-8", "replace")
 
 
-class BedSink(UnitsFile):
+class BedSink(PlacesFile):
     """Called regions as BED6+1, in genome order: contig start end . score strand(.) value; plain or BGZF with tabix.
 
     The score is 1000 times the value, rounded and kept within 0..1000 (what browsers shade by); the seventh column is
@@ -241,7 +239,6 @@ class BedSink(UnitsFile):
 
     def __init__(self, path: str | Path, *, part: bool = False) -> None:
         super().__init__(path, compressed=Path(path).suffix.lower() == ".gz", part=part)
-        self._longest = 0
 
     def write(self, contig: str, start: I64, end: I64, value: F32) -> None:
         """Write regions of one contig: start and end i64[n], value f32[n]."""
@@ -250,20 +247,12 @@ class BedSink(UnitsFile):
     def write_named(self, contigs: TextColumn, start: I64, end: I64, value: F32) -> None:
         """Write regions of several contigs, named one by one."""
         n = len(start)
-        self._longest = max(self._longest, int(end.max(initial=0)))
+        self._reach(end)
         score = np.clip(np.rint(1000 * value.astype(np.float64)), 0, 1000).astype(np.int64)
         dot = repeated(".", n)
         columns: list[TextColumn] = [contigs, start, end, dot, score, dot, value]
         self._put(format_table(columns))
 
-    @property
-    def state(self) -> dict[str, Any]:
-        return {"longest": self._longest}
-
-    def append(self, part: Path, state: Mapping[str, Any]) -> None:
-        self._longest = max(self._longest, state["longest"])
-        super().append(part, state)
-
     def _index(self, afterwards: ExitStack) -> None:
         if self.compressed:
-            publish_index(self.partial, self.path, "bed", afterwards, longest=self._longest)
+            self._publish_index("bed", afterwards)

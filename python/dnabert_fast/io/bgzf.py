@@ -14,12 +14,13 @@ import pysam
 import pysam.bcftools
 from pysam.utils import SamtoolsError
 
-from ..seq.types import U8
+from ..seq.types import I64, U8
 from .atomic import WrittenAside, failures, writing
 
 __all__ = [
     "LAST_BLOCK",
     "ByteFile",
+    "PlacesFile",
     "TabixColumns",
     "UnitsFile",
     "open_bytes",
@@ -189,6 +190,28 @@ class UnitsFile(WrittenAside):
 
     def _abandon(self) -> None:
         self._file.close()
+
+
+class PlacesFile(UnitsFile):
+    """Rows of places on contigs, in a file whose index must know the last base that they speak of."""
+
+    _longest = 0
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return {"longest": self._longest}
+
+    def append(self, part: Path, state: Mapping[str, Any]) -> None:
+        self._longest = max(self._longest, state["longest"])
+        super().append(part, state)
+
+    def _reach(self, ends: I64) -> None:
+        """Note the last bases of rows."""
+        self._longest = max(self._longest, int(ends.max(initial=0)))
+
+    def _publish_index(self, layout: str | TabixColumns, afterwards: ExitStack) -> bool:
+        """See `publish_index`."""
+        return publish_index(self.partial, self.path, layout, afterwards, longest=self._longest)
 
 
 @contextmanager

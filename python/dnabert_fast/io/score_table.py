@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import FormatError
 from ..seq.table import format_table
 from .atomic import writing
-from .bgzf import TabixColumns, UnitsFile, publish_index
+from .bgzf import PlacesFile, TabixColumns
 
 if TYPE_CHECKING:
     from ..seq.table import TextColumn
@@ -27,7 +27,7 @@ COLUMNS = ("Chrom", "Pos", "Ref", "Alt", "RawScore", "PHRED")
 """The columns that CADD's tables have."""
 
 
-class ScoreTableSink(UnitsFile):
+class ScoreTableSink(PlacesFile):
     """Rows of alleles as BGZF text, a block a unit, with a tabix index (-s1 -b2 -e2), .csi beyond 2^29 bases.
 
     `meta` are lines that begin with ##, `fields` the names of the columns behind CADD's. `part` as of UnitsFile. Raises
@@ -39,26 +39,17 @@ class ScoreTableSink(UnitsFile):
             raise FormatError(f"{path}: a table of scores is BGZF text with an index; name it .tsv.gz")
         lines = [*meta, "#" + "\t".join((*COLUMNS, *fields)), ""]
         super().__init__(path, compressed=True, part=part, head="\n".join(lines).encode())
-        self._longest = 0
 
     def write(self, chrom: TextColumn, position: I64, ref: TextColumn, alt: TextColumn, scores: Sequence[F32]) -> None:
         """Write the rows of a unit: position i64[n] from 1, and the numbers behind ALT, f32[n] each."""
         if not len(position):
             return
-        self._longest = max(self._longest, int(position.max()))
+        self._reach(position)
         self._put(format_table([chrom, np.ascontiguousarray(position, np.int64), ref, alt, *scores]))
-
-    @property
-    def state(self) -> dict[str, Any]:
-        return {"longest": self._longest}
-
-    def append(self, part: Path, state: Mapping[str, Any]) -> None:
-        self._longest = max(self._longest, state["longest"])
-        super().append(part, state)
 
     def _index(self, afterwards: ExitStack) -> None:
         columns = TabixColumns(0, 1, 1, zero_based=False)
-        if not publish_index(self.partial, self.path, columns, afterwards, longest=self._longest):
+        if not self._publish_index(columns, afterwards):
             raise FormatError(f"{self.path}: its rows are out of order and cannot be indexed")
 
 

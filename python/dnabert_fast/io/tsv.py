@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..seq.table import format_table
-from .bgzf import TabixColumns, UnitsFile, publish_index
+from .bgzf import PlacesFile, TabixColumns
 from .columns import packed
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["TsvSink"]
 
 
-class TsvSink(UnitsFile):
+class TsvSink(PlacesFile):
     """Rows of a table as text, under one line of column names; missing floats (NaN) are ".".
 
     Columns are (name, kind) with kind "str", "int" or "float" (6 significant digits). A name that ends in .gz makes it
@@ -43,7 +43,6 @@ class TsvSink(UnitsFile):
         self._columns = len(columns)
         self._kinds = [kind for _, kind in columns]
         self._layout = index
-        self._longest = 0
 
     def write(self, columns: Sequence[Column]) -> None:
         """Write the rows of a unit."""
@@ -52,21 +51,13 @@ class TsvSink(UnitsFile):
         exact = [_exact(column, kind) for column, kind in zip(columns, self._kinds, strict=True)]
         if self._layout is not None:
             ends: I64 = exact[self._layout.end]  # type: ignore[assignment]  # the kind says so
-            self._longest = max(self._longest, int(ends.max(initial=0)))
+            self._reach(ends)
         self._put(format_table(exact))
-
-    @property
-    def state(self) -> dict[str, Any]:
-        return {"longest": self._longest}
-
-    def append(self, part: Path, state: Mapping[str, Any]) -> None:
-        self._longest = max(self._longest, state["longest"])
-        super().append(part, state)
 
     def _index(self, afterwards: ExitStack) -> None:
         if self.compressed and self._layout is not None:
             layout = replace(self._layout, skip=1)
-            self.unsorted = not publish_index(self.partial, self.path, layout, afterwards, longest=self._longest)
+            self.unsorted = not self._publish_index(layout, afterwards)
 
 
 def _exact(column: Column, kind: str) -> tuple[U8, I64] | I64 | F32:
