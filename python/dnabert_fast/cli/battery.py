@@ -3,77 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from ..errors import DnabertError
-from .screen import Told, dim, err, note, plain, show_counts, shown_progress
+from .screen import Told, aloud, dim, err, note, plain, show_counts, show_notes
+from .verb import carry_out
 
 __all__ = ["one_start", "run_battery"]
 
 _FAILED, _INTERRUPTED = 1, 130
 
 
-def one_start(
-    model: Sequence[str] | None, network: Sequence[str] | None, baseline: Sequence[str] | None
-) -> dict[str, str]:
-    """What one run starts from, by the name of its flag; empty for the preset's network."""
-    given = {"model": model or (), "network": network or (), "baseline": baseline or ()}
-    several = next((name for name, values in given.items() if len(values) > 1), None)
+def one_start(starts: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """What one run starts from, by the name of its flag, out of all that were given; empty for the preset's network."""
+    several = next((name for name, values in starts.items() if len(values) > 1), None)
     if several is not None:
-        raise DnabertError(f"--{several} is given {len(given[several])} times; several models take --sets")
-    if baseline and (model or network):
+        raise DnabertError(f"--{several} is given {len(starts[several])} times; several models take --sets")
+    if starts["baseline"] and (starts["model"] or starts["network"]):
         raise DnabertError("--baseline starts from random weights of its own; leave --model and --network out")
-    return {name: values[0] for name, values in given.items() if values}
+    return {name: values[0] for name, values in starts.items() if values}
 
 
-def run_battery(
-    sets: Path,
-    output: Path,
-    models: Sequence[str],
-    networks: Sequence[str],
-    baselines: Sequence[str],
-    rates: Sequence[str],
-    keep: str,
-    alone: Mapping[str, Any],
-    flags: dict[str, Any],
-    quiet: bool,
-) -> None:
-    """Train all models on all sets, telling of each run; ends with code 1 where some failed."""
-    from ..workflows.battery import battery
+def run_battery(flags: dict[str, Any], starts: Mapping[str, Sequence[str]], rates: Sequence[str]) -> None:
+    """Train from all starts on all sets, telling of each run; ends with code 1 where some failed."""
+    from ..workflows.battery import battery as work
 
-    stray = [name for name, value in {**alone, "--learning-rates": flags.pop("learning_rates")}.items() if value]
-    if stray:
-        raise DnabertError(f"{stray[0]} is about one set; with --sets the table gives files, and --rate rates by model")
+    alone = {name: flags.pop(name) for name in ("train", "dev", "test", "overwrite", "learning_rates")}
+    stray = next((name for name, value in alone.items() if value), None)
+    if stray is not None:
+        what = f"--{stray.replace('_', '-')} is about one set"
+        raise DnabertError(f"{what}; with --sets the table gives files, and --rate rates by model")
     for name in ("precision", "task"):
         if flags[name] == "auto":
             del flags[name]
-
-    def say(line: str) -> None:
-        if not quiet:
-            dim(line)
-
+    several = {f"{name}s": values for name, values in starts.items()}
     try:
-        with shown_progress(quiet) as progress:
-            facts = battery(
-                sets,
-                output=output,
-                models=models,
-                networks=networks,
-                baselines=baselines,
-                rates=rates,
-                keep=keep,
-                progress=progress,
-                say=say,
-                **flags,
-            )
+        facts = carry_out(work, flags, _show, **several, rates=rates, say=aloud(dim, flags["quiet"]))
     except KeyboardInterrupt:
-        err.print(
-            f"[red]stopped[/red]: what is done stands in {plain(str(output))}; the same command goes on from there"
-        )
+        kept = plain(str(flags["output"]))
+        err.print(f"[red]stopped[/red]: what is done stands in {kept}; the same command goes on from there")
         raise Told(_INTERRUPTED) from None
-    if not quiet:
-        _show(facts)
     if facts["failed"]:
         err.print(
             f"[bold red]error[/bold red]: {len(facts['failed']):,} of {facts['runs']:,} runs failed", soft_wrap=True
@@ -89,6 +58,5 @@ def _show(facts: Mapping[str, Any]) -> None:
         }
         if rows:
             show_counts(f"mean {metric} on test", rows)
-    for line in facts["notes"]:
-        note(line)
+    show_notes(facts)
     note(f"{facts['output']}: results.tsv, sets.tsv, summary.md, summary.json, violins.png")

@@ -7,10 +7,9 @@ from typing import Any
 
 import typer
 
-from .flags import common as c
-from .flags import evaluate as e
-from .flags import train as t
-from .screen import dim, note, shown_progress
+from . import flags as o
+from .screen import aloud, dim, note, show_notes
+from .verb import carry_out, flags_of
 
 __all__ = ["bench"]
 
@@ -20,78 +19,48 @@ bench = typer.Typer(invoke_without_command=True)
 @bench.callback()
 def machine(
     context: typer.Context,
-    model: e.BenchModel = None,
-    device: e.CheckedDevice = "auto",
-    precision: e.CheckedPrecision = "all",
-    quick: e.Quick = False,
-    threads: c.Threads = None,
-    json_file: e.Json = None,
-    quiet: c.Quiet = False,
+    model: o.BenchModel = None,
+    device: o.CheckedDevice = "auto",
+    precision: o.CheckedPrecision = "all",
+    quick: o.Quick = False,
+    threads: o.Threads = None,
+    json_file: o.Json = None,
+    quiet: o.Quiet = False,
 ) -> None:
     """Measure tokenizer, encoder, scan and variants on embedded data, beside a reference machine's figures."""
-    if context.invoked_subcommand is not None:
+    flags = flags_of(locals())
+    if flags.pop("context").invoked_subcommand is not None:
         return
     from ..workflows.bench import bench as work
 
-    with shown_progress(quiet) as progress:
-        facts = work(
-            model,
-            device=device,
-            precision=precision,
-            quick=quick,
-            threads=threads,
-            json_file=json_file,
-            progress=progress,
-        )
-    if quiet:
-        return
-    _show_machine(facts)
+    carry_out(work, flags, _show_machine)
 
 
 @bench.command()
 def gue(
-    folder: e.GueFolder,
-    output: c.Folder,
-    model: e.GueModels = None,
-    network: t.Networks = None,
-    baseline: t.Baselines = None,
-    preset: t.Preset = "general",
-    learning_rate: t.LearningRate = None,
-    epochs: t.Epochs = None,
-    batch: t.Batch = None,
-    max_train: t.MaxTrain = None,
-    seed: t.Seed = 42,
-    seeds: t.Seeds = 1,
-    keep: t.Keep = "models",
-    device: c.Device = "auto",
-    threads: c.Threads = None,
-    quiet: c.Quiet = False,
+    folder: o.GueFolder,
+    output: o.Folder,
+    model: o.GueModels = None,
+    network: o.Networks = None,
+    baseline: o.Baselines = None,
+    preset: o.Preset = "general",
+    learning_rate: o.LearningRate = None,
+    epochs: o.Epochs = None,
+    batch: o.Batch = None,
+    max_train: o.MaxTrain = None,
+    seed: o.Seed = 42,
+    seeds: o.Seeds = 1,
+    keep: o.Keep = "models",
+    device: o.Device = "auto",
+    threads: o.Threads = None,
+    quiet: o.Quiet = False,
 ) -> None:
     """Fine-tune models on the sets of GUE, or take those that are, and set their MCC beside published figures."""
+    flags = flags_of(locals())
     from ..workflows.bench_gue import gue as work
 
-    with shown_progress(quiet) as progress:
-        facts = work(
-            folder,
-            output=output,
-            models=model or (),
-            networks=network or (),
-            baselines=baseline or (),
-            preset=preset,
-            learning_rate=learning_rate,
-            epochs=epochs,
-            batch=batch,
-            max_train=max_train,
-            seed=seed,
-            seeds=seeds,
-            keep=keep,
-            device=device,
-            threads=threads,
-            progress=progress,
-            say=(lambda line: None) if quiet else dim,
-        )
-    if not quiet:
-        _show_gue(facts)
+    several = {f"{name}s": flags.pop(name) or () for name in ("model", "network", "baseline")}
+    facts = carry_out(work, flags, _show_gue, sets=flags.pop("folder"), **several, say=aloud(dim, quiet))
     if facts["failed"]:
         raise typer.Exit(1)
 
@@ -104,8 +73,7 @@ def _show_gue(facts: Mapping[str, Any]) -> None:
         rows.append((row["set"], *(_hundredths(known.get(name)) for name in names)))
     rows.append((f"mean of {facts['means']['sets']} sets", *(_hundredths(facts["means"][name]) for name in names)))
     _print_table(rows, left=(0,))
-    for text in facts["notes"]:
-        note(text)
+    show_notes(facts)
     note(f"{facts['output']}: bench.md, bench.json; published: {facts['published']['source']}")
 
 
@@ -128,8 +96,7 @@ def _show_machine(facts: Mapping[str, Any]) -> None:
     _print_table(rows, left=(0, 1, 2, 4))
     for name, why in facts["unavailable"].items():
         print(f"{name}: not here: {why}")
-    for text in facts["notes"]:
-        note(text)
+    show_notes(facts)
 
 
 def _rate(number: float) -> str:

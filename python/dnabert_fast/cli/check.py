@@ -6,9 +6,9 @@ from typing import Any
 
 import typer
 
-from .flags import common as c
-from .flags import evaluate as e
-from .screen import note, shown_progress
+from . import flags as o
+from .screen import show_notes
+from .verb import carry_out, flags_of
 
 __all__ = ["check"]
 
@@ -16,46 +16,28 @@ _TITLES = ("precision", "against", "largest |Δlogit|", "same call", "rho", "rho
 
 
 def check(
-    model: e.CheckedModel,
-    device: e.CheckedDevice = "auto",
-    precision: e.CheckedPrecision = "all",
-    variants: e.CheckedVcf = None,
-    genome: e.CheckedGenome = None,
-    window: c.Window = None,
-    count: e.Count = None,
-    class_name: c.ClassName = None,
-    scores: e.Scores = None,
-    against: e.Against = None,
-    threads: c.Threads = None,
-    summary: c.Summary = None,
-    quiet: c.Quiet = False,
+    model: o.CheckedModel,
+    device: o.CheckedDevice = "auto",
+    precision: o.CheckedPrecision = "all",
+    variants: o.CheckedVcf = None,
+    genome: o.CheckedGenome = None,
+    window: o.Window = None,
+    count: o.Count = None,
+    class_name: o.ClassName = None,
+    scores: o.Scores = None,
+    against: o.Against = None,
+    threads: o.Threads = None,
+    summary: o.Summary = None,
+    quiet: o.Quiet = False,
 ) -> None:
     """Score real SNVs in every precision of this device and compare with fp32; exit code 1 where one fails.
 
     Verdicts are remembered, and --precision auto goes by them.
     """
+    flags = flags_of(locals())
     from ..workflows.check import check as work
 
-    with shown_progress(quiet) as progress:
-        facts = work(
-            model,
-            device=device,
-            precision=precision,
-            variants=variants,
-            genome=genome,
-            window=window,
-            count=count,
-            class_name=class_name,
-            scores=scores,
-            against=against,
-            threads=threads,
-            summary=summary,
-            progress=progress,
-        )
-    if not quiet:
-        _show(facts)
-        for text in facts["notes"]:
-            note(text)
+    facts = carry_out(work, flags, _show)
     if facts["failed"]:
         raise typer.Exit(1)
 
@@ -70,6 +52,7 @@ def _show(facts: dict[str, Any]) -> None:
         print("  ".join([*named, *numbers, row[-1]]).rstrip())
     for name, why in facts["unavailable"].items():
         print(f"{name.ljust(widths[0])}  not here: {why}")
+    show_notes(facts)
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -2,120 +2,113 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import DnabertError
-from .flags import common as c
-from .flags import evaluate as e
-from .screen import note, show_counts, shown_progress, title
+from . import flags as o
+from .screen import note, show_counts, show_notes, title
+from .verb import carry_out, flags_of
 
 __all__ = ["evaluate"]
 
 _REASONS = 8  # for leaving alleles out that are shown
 
+_OF_ROWS = ("model", "predictions", "ensemble", "calibrate", "threshold", "group")
+_OF_VARIANTS = ("truth", "score", "features", "bins", "classifier")
+_OF_RESULTS = ("results", "metric")
+_JUDGING = ("output", "max_missing", "resamples", "level", "interval", "seed")
+
 
 def evaluate(
-    output: c.Folder,
-    table: e.Judged = None,
-    model: e.JudgedModels = None,
-    predictions: e.Predictions = None,
-    ensemble: e.Ensemble = False,
-    calibrate: e.Calibrate = None,
-    results: e.Results = None,
-    metric: e.Metric = None,
-    variants: e.JudgedVariants = None,
-    truth: e.KnownTruth = None,
-    score: e.JudgedScores = None,
-    features: e.NearFeatures = None,
-    bins: e.DistanceBins = None,
-    classifier: e.Classifiers = None,
-    threshold: e.Thresholds = None,
-    overlap: e.Overlap = 0.5,
-    group: e.Group = None,
-    max_missing: e.MaxMissing = 0.05,
-    resamples: e.Resamples = 2000,
-    interval: e.Interval = "percentile",
-    level: e.Level = 0.95,
-    strand: c.Strand = "+",
-    precision: c.Precision = "fp32",
-    device: c.Device = "auto",
-    threads: c.Threads = None,
-    seed: e.ResamplingSeed = 42,
-    quiet: c.Quiet = False,
+    output: o.Folder,
+    table: o.Judged = None,
+    model: o.JudgedModels = None,
+    predictions: o.Predictions = None,
+    ensemble: o.Ensemble = False,
+    calibrate: o.Calibrate = None,
+    results: o.Results = None,
+    metric: o.Metric = None,
+    variants: o.JudgedVariants = None,
+    truth: o.KnownTruth = None,
+    score: o.JudgedScores = None,
+    features: o.NearFeatures = None,
+    bins: o.DistanceBins = None,
+    classifier: o.Classifiers = None,
+    threshold: o.Thresholds = None,
+    overlap: o.Overlap = 0.5,
+    group: o.Group = None,
+    max_missing: o.MaxMissing = 0.05,
+    resamples: o.Resamples = 2000,
+    interval: o.Interval = "percentile",
+    level: o.Level = 0.95,
+    strand: o.Strand = "+",
+    precision: o.Precision = "fp32",
+    device: o.Device = "auto",
+    threads: o.Threads = None,
+    seed: o.ResamplingSeed = 42,
+    quiet: o.Quiet = False,
 ) -> None:
     """Judge models and other tools on a labelled set, or scores of variants: metrics, intervals, tests, a report."""
-    of_rows = {"model": model, "predictions": predictions, "ensemble": ensemble, "calibrate": calibrate,
-               "threshold": threshold, "group": group}  # fmt: skip
-    of_variants = {"truth": truth, "score": score, "features": features, "bins": bins, "classifier": classifier}
+    flags = flags_of(locals())
     if sum(given is not None for given in (table, results, variants)) != 1:
         raise DnabertError(
             "give a labelled TABLE to judge on, or --results FILE to compare models over sets, or --variants FILE "
             "--truth FIELD to judge scores of variants"
         )
     if variants is None:
-        _refuse(of_variants, "belongs to --variants")
+        _refuse(flags, _OF_VARIANTS, "belongs to --variants")
     if results is not None:
-        _refuse(of_rows, "belongs to a labelled TABLE; --results has all its numbers already")
+        _refuse(flags, _OF_ROWS, "belongs to a labelled TABLE; --results has all its numbers already")
         from ..workflows.results import compare_results
 
         _show_results(compare_results(results, output=output, metrics=metric or ()), quiet)
         return
-    _refuse({"metric": metric}, "belongs to --results; a labelled TABLE is judged by all metrics")
-    judging: dict[str, Any] = {
-        "output": output, "max_missing": max_missing, "resamples": resamples, "level": level, "interval": interval,
-        "seed": seed,
-    }  # fmt: skip
+    _refuse(flags, ("metric",), "belongs to --results; a labelled TABLE is judged by all metrics")
     if variants is not None:
-        _refuse(of_rows, "belongs to a labelled TABLE; --variants have their scores already")
-        _variants(variants, of_variants, judging, quiet)
-        return
-    from ..workflows.evaluate import evaluate as work
-
-    assert table is not None
-    with shown_progress(quiet) as progress:
-        facts = work(
-            table,
-            models=model or (),
-            predictions=predictions or (),
-            together=ensemble,
-            calibrate=calibrate,
-            thresholds=threshold or (),
-            overlap=overlap,
-            group=group,
-            strand=strand,
-            precision=precision,
-            device=device,
-            threads=threads,
-            progress=progress,
-            **judging,
-        )
-    _show(facts, quiet)
+        _refuse(flags, _OF_ROWS, "belongs to a labelled TABLE; --variants have their scores already")
+        _judge_variants(flags)
+    else:
+        _judge_rows(flags)
 
 
-def _refuse(given: dict[str, Any], why: str) -> None:
-    stray = next((name for name, value in given.items() if value), None)
+def _refuse(flags: Mapping[str, Any], names: Sequence[str], why: str) -> None:
+    stray = next((name for name in names if flags[name]), None)
     if stray is not None:
         raise DnabertError(f"--{stray} {why}")
 
 
-def _variants(variants: list[str], asked: dict[str, Any], judging: dict[str, Any], quiet: bool) -> None:
-    from ..workflows.judge_variants import DISTANCES, judge_variants
+def _judge_rows(flags: dict[str, Any]) -> None:
+    """Judge models and other tools on the rows of a labelled table."""
+    from ..workflows.evaluate import evaluate as work
 
-    if not asked["truth"]:
+    lists = {
+        "models": flags.pop("model") or (),
+        "predictions": flags.pop("predictions") or (),
+        "thresholds": flags.pop("threshold") or (),
+    }
+    together = flags.pop("ensemble")
+    asked = {name: value for name, value in flags.items() if name not in (*_OF_VARIANTS, "variants", *_OF_RESULTS)}
+    carry_out(work, asked, _show, **lists, together=together)
+
+
+def _judge_variants(flags: Mapping[str, Any]) -> None:
+    """Judge scores of alleles."""
+    from ..workflows.judge_variants import DISTANCES
+    from ..workflows.judge_variants import judge_variants as work
+
+    if not flags["truth"]:
         raise DnabertError("--variants needs --truth: the field that says what is known of the alleles")
-    with shown_progress(quiet) as progress:
-        facts = judge_variants(
-            variants,
-            truth=asked["truth"],
-            scores=asked["score"] or (),
-            features=asked["features"] or (),
-            bins=asked["bins"] or DISTANCES,
-            classifiers=asked["classifier"] or ("logistic",),
-            progress=progress,
-            **judging,
-        )
-    if not quiet:
-        _show_variants(facts)
+    asked = {name: flags[name] for name in ("variants", "truth", "quiet", *_JUDGING)}
+    carry_out(
+        work,
+        asked,
+        _show_variants,
+        scores=flags["score"] or (),
+        features=flags["features"] or (),
+        bins=flags["bins"] or DISTANCES,
+        classifiers=flags["classifier"] or ("logistic",),
+    )
 
 
 def _show_variants(facts: dict[str, Any]) -> None:
@@ -133,22 +126,16 @@ def _show_variants(facts: dict[str, Any]) -> None:
         show_counts("left out", shown | ({f"{len(often) - _REASONS} other reasons": rest} if rest else {}))
     for name, metrics in facts["strata"][0]["metrics"].items():
         show_counts(name, {key: _shown(value) for key, value in metrics.items()})
-    for text in facts["notes"]:
-        note(text)
-    _where(facts)
+    _show_end(facts)
 
 
-def _show(facts: dict[str, Any], quiet: bool) -> None:
-    if quiet:
-        return
+def _show(facts: dict[str, Any]) -> None:
     for name, about in facts["predictors"].items():
         rows = {key: _shown(value) for key, value in about["metrics"].items()}
         show_counts(f"{name}: {facts['rows']:,} rows of {facts['table']}", rows)
     if facts["rows_left_out"]:
         note(f"{facts['rows_left_out']:,} rows without an answer of every predictor are left out for all")
-    for text in facts["notes"]:
-        note(text)
-    _where(facts)
+    _show_end(facts)
 
 
 def _shown(value: dict[str, float | None]) -> str:
@@ -164,14 +151,13 @@ def _show_results(facts: dict[str, Any], quiet: bool) -> None:
     for metric, found in facts["metrics"].items():
         rows = {f"{pair['one']} – {pair['other']}": _adjusted(pair["adjusted"]) for pair in found["pairs"]}
         show_counts(f"{metric}: {len(facts['models'])} models on {facts['sets']:,} sets", rows)
-    for text in facts["notes"]:
-        note(text)
-    _where(facts)
+    _show_end(facts)
 
 
 def _adjusted(p: float | None) -> str:
     return "–" if p is None else f"adjusted p {p:.3g}"
 
 
-def _where(facts: dict[str, Any]) -> None:
+def _show_end(facts: dict[str, Any]) -> None:
+    show_notes(facts)
     title(f"{facts['output']}/report.html  ({facts['seconds']:.1f} s)")

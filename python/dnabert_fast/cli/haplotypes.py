@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from .flags import analysis as a
-from .flags import common as c
+from . import flags as o
 from .screen import show_run
 from .verb import carry_out, flags_of, takes
 
 __all__ = ["haplotypes"]
 
 
-@takes(c.machine)
+@takes(o.machine)
 def haplotypes(
-    vcf: c.Vcf,
-    genome: c.Genome,
-    model: c.Model,
-    output: c.TableOutput,
-    windows: a.HaplotypeWindows = "tiled",
-    window: c.Window = None,
-    strand: c.Strand = "+",
-    class_name: c.ClassName = None,
-    normalize: c.Normalize = False,
-    alias: c.Alias = None,
+    vcf: o.Vcf,
+    genome: o.Genome,
+    model: o.Model,
+    output: o.TableOutput,
+    windows: o.HaplotypeWindows = "tiled",
+    window: o.Window = None,
+    strand: o.Strand = "+",
+    class_name: o.ClassName = None,
+    normalize: o.Normalize = False,
+    alias: o.Alias = None,
     **shared: Any,
 ) -> None:
     """Score the alleles that samples carry together: both haplotypes of each window, and each allele alone."""

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from .flags import common as c
-from .screen import note, plain, show_counts, shown_progress
+from . import flags as o
+from .screen import plain, show_counts, show_notes, written
+from .verb import carry_out, flags_of
 
 __all__ = ["merge", "status"]
 
 
 def merge(
-    job: c.Job, output: c.Merged = None, calls: c.MergedCalls = None, summary: c.Summary = None, quiet: c.Quiet = False
+    job: o.Job, output: o.Merged = None, calls: o.MergedCalls = None, summary: o.Summary = None, quiet: o.Quiet = False
 ) -> None:
     """Join the shards of a job to the file that a run in one go writes."""
+    flags = flags_of(locals())
     from ..workflows.merge import merge as work
 
-    with shown_progress(quiet) as progress:
-        facts = work(job, output=output, calls=calls, summary=summary, progress=progress)
-    if quiet:
-        return
-    numbers = {name: value for name, value in facts.items() if type(value) is int}
-    show_counts(f"{facts['output']}  ({facts['seconds']:.1f} s)", {_spelt(name): n for name, n in numbers.items()})
-    for text in facts["notes"]:
-        note(text)
+    carry_out(work, flags, _show, work=flags.pop("job"))
 
 
-def status(job: c.Job) -> None:
+def _show(facts: dict[str, Any]) -> None:
+    numbers = {_spelt(name): value for name, value in facts.items() if type(value) is int}
+    show_counts(written(facts), numbers)
+    show_notes(facts)
+
+
+def status(job: o.Job) -> None:
     """Show how far a job is: shards done, their rate, the time left and failures; the last line is JSON."""
     from ..workflows.merge import status as work
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from .flags import common as c
-from .screen import show_counts, show_top, shown_progress, title
+from . import flags as o
+from .screen import show_counts, show_top, title
+from .verb import carry_out, flags_of
 
 __all__ = ["demo", "info"]
 
@@ -25,34 +28,36 @@ def info() -> None:
     print(json.dumps(facts))
 
 
-def demo(output: c.Folder = Path("demo-output"), threads: c.Threads = None, quiet: c.Quiet = False) -> None:
+def demo(output: o.Folder = Path("demo-output"), threads: o.Threads = None, quiet: o.Quiet = False) -> None:
     """Run the main jobs on embedded data: real variants and a scan of a piece of chr20, tables and one picture."""
+    flags = flags_of(locals())
     from ..workflows.demo import demo as work
 
-    with shown_progress(quiet) as progress:
-        facts = work(output, threads=threads, progress=progress)
-    if not quiet:
-        scored, scanned = facts["variants"], facts["scan"]
-        show_counts(
-            "HG002 variants on GRCh38 chr20:1-4,000,000, in 300-base windows of annotated promoters",
-            {
-                "records read and written": scored["records"],
-                "alleles in a promoter window, scored": scored["scored"],
-                "seconds": f"{scored['seconds']:.1f}",
-            },
-        )
-        title("\nLargest difference scores")
-        show_top(facts["top"])
-        show_counts(
-            "\nThe same piece scanned, mean of both strands",
-            {
-                "windows": scanned["windows"],
-                "mean score over annotated promoters": f"{facts['track_in_promoters']:.3f}",
-                "mean score over all": f"{facts['track_everywhere']:.3f}",
-                "regions called": facts["calls"],
-                "seconds": f"{scanned['seconds']:.1f}",
-            },
-        )
-        title("\nResults")
+    facts = carry_out(work, flags, _show)
     for path in facts["files"]:
         print(path)
+
+
+def _show(facts: Mapping[str, Any]) -> None:
+    scored, scanned = facts["variants"], facts["scan"]
+    show_counts(
+        "HG002 variants on GRCh38 chr20:1-4,000,000, in 300-base windows of annotated promoters",
+        {
+            "records read and written": scored["records"],
+            "alleles in a promoter window, scored": scored["scored"],
+            "seconds": f"{scored['seconds']:.1f}",
+        },
+    )
+    title("\nLargest difference scores")
+    show_top(facts["top"])
+    show_counts(
+        "\nThe same piece scanned, mean of both strands",
+        {
+            "windows": scanned["windows"],
+            "mean score over annotated promoters": f"{facts['track_in_promoters']:.3f}",
+            "mean score over all": f"{facts['track_everywhere']:.3f}",
+            "regions called": facts["calls"],
+            "seconds": f"{scanned['seconds']:.1f}",
+        },
+    )
+    title("\nResults")

@@ -6,71 +6,45 @@ from typing import Any
 
 from rich.table import Table
 
-from .flags import analysis as a
-from .flags import common as c
-from .screen import err, note, plain, show_counts, shown_progress
+from . import flags as o
+from .screen import err, plain, show_counts, show_rest, written
+from .verb import carry_out, flags_of, takes
 
 __all__ = ["motifs"]
 
 _SHOWN = 12  # motifs on the screen; all are in motifs.tsv
 
 
+@takes(o.machine, o.page)
 def motifs(
-    sequences: a.MotifSequences,
-    output: c.Folder,
-    model: a.MotifModel = None,
-    negatives: a.Negatives = None,
-    scores: a.BaseScores = "attention",
-    database: a.Database = None,
-    class_name: a.PositiveClass = None,
-    quantile: a.RegionQuantile = None,
-    width: a.MotifWidth = 24,
-    min_length: a.MinLength = 5,
-    cutoff: a.Cutoff = 0.005,
-    min_sites: a.MinSites = 3,
-    all_ties: a.AllTies = False,
-    single_strand: a.SingleStrand = False,
-    logos: a.Logos = True,
-    strand: c.Strand = "+",
-    precision: c.Precision = "fp32",
-    device: c.Device = "auto",
-    threads: c.Threads = None,
-    summary: c.Summary = None,
-    report: c.Report = None,
-    quiet: c.Quiet = False,
+    sequences: o.MotifSequences,
+    output: o.Folder,
+    model: o.MotifModel = None,
+    negatives: o.Negatives = None,
+    scores: o.BaseScores = "attention",
+    database: o.Database = None,
+    class_name: o.PositiveClass = None,
+    quantile: o.RegionQuantile = None,
+    width: o.MotifWidth = 24,
+    min_length: o.MinLength = 5,
+    cutoff: o.Cutoff = 0.005,
+    min_sites: o.MinSites = 3,
+    all_ties: o.AllTies = False,
+    single_strand: o.SingleStrand = False,
+    logos: o.Logos = True,
+    strand: o.Strand = "+",
+    **shared: Any,
 ) -> None:
     """Find motifs: strings that the model attends to in positives and that negatives lack, with logos and matches."""
+    flags = flags_of(locals())
     from ..workflows.motifs import motifs as work
 
-    with shown_progress(quiet) as progress:
-        facts = work(
-            sequences,
-            output=output,
-            model=model,
-            negatives=negatives,
-            scores=scores,
-            database=database,
-            class_name=class_name,
-            quantile=quantile,
-            width=width,
-            min_length=min_length,
-            cutoff=cutoff,
-            min_sites=min_sites,
-            all_ties=all_ties,
-            both_strands=not single_strand,
-            logos=logos,
-            strand=strand,
-            precision=precision,
-            device=device,
-            threads=threads,
-            summary=summary,
-            report=report,
-            progress=progress,
-        )
-    if quiet:
-        return
+    carry_out(work, flags, _show, both_strands=not flags.pop("single_strand"))
+
+
+def _show(facts: dict[str, Any]) -> None:
     show_counts(
-        f"{facts['output']}  ({facts['seconds']:.1f} s)",
+        written(facts),
         {
             "sequences": facts["sequences"],
             "positives": facts["positives"],
@@ -81,12 +55,11 @@ def motifs(
         },
     )
     if facts["motifs"]:
-        _show(facts["motifs"])
-    for text in facts["notes"]:
-        note(text)
+        _show_first(facts["motifs"])
+    show_rest(facts)
 
 
-def _show(motifs: list[dict[str, Any]]) -> None:
+def _show_first(motifs: list[dict[str, Any]]) -> None:
     """Print the first motifs as a table."""
     matched = "match" in motifs[0]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")

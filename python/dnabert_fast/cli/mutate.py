@@ -2,68 +2,46 @@
 
 from __future__ import annotations
 
-from .flags import analysis as a
-from .flags import common as c
-from .screen import note, show_counts, shown_progress
+from typing import Any
+
+from . import flags as o
+from .screen import show_run
+from .verb import carry_out, flags_of, takes
 
 __all__ = ["mutate"]
 
 _VIEWS = {"attention": "attention", "effect": "substitutions", "gradient": "gradients"}
 
 
+@takes(o.machine)
 def mutate(
-    genome: a.MutatedGenome = None,
+    genome: o.MutatedGenome = None,
     *,
-    model: c.Model,
-    output: c.Folder,
-    region: a.MutatedRegions = None,
-    variants: a.MutatedVariants = None,
-    windows: c.Windows = "centred",
-    window: c.Window = None,
-    sequences: a.MutatedSequences = None,
-    mutations: a.Mutations = None,
-    deletions: a.Deletions = 0,
-    gradients: a.Gradients = 0,
-    picture: a.Picture = False,
-    strand: c.Strand = "+",
-    class_name: c.ClassName = None,
-    normalize: c.Normalize = False,
-    alias: c.Alias = None,
-    precision: c.Precision = "fp32",
-    device: c.Device = "auto",
-    threads: c.Threads = None,
-    summary: c.Summary = None,
-    quiet: c.Quiet = False,
+    model: o.Model,
+    output: o.Folder,
+    region: o.MutatedRegions = None,
+    variants: o.MutatedVariants = None,
+    windows: o.Windows = "centred",
+    window: o.Window = None,
+    sequences: o.MutatedSequences = None,
+    mutations: o.Mutations = None,
+    deletions: o.Deletions = 0,
+    gradients: o.Gradients = 0,
+    picture: o.Picture = False,
+    strand: o.Strand = "+",
+    class_name: o.ClassName = None,
+    normalize: o.Normalize = False,
+    alias: o.Alias = None,
+    **shared: Any,
 ) -> None:
     """Score every single substitution of windows (deletions too), with maps of them, or mutations from a file."""
+    flags = flags_of(locals())
     from ..workflows.mutate import mutate as work
 
-    with shown_progress(quiet) as progress:
-        facts = work(
-            genome,
-            model=model,
-            output=output,
-            region=region or (),
-            variants=variants,
-            windows=windows,
-            window=window,
-            sequences=sequences,
-            mutations=mutations,
-            longest=deletions,
-            gradients=gradients,
-            picture=picture,
-            strand=strand,
-            class_name=class_name,
-            normalize=normalize,
-            alias=alias,
-            precision=precision,
-            device=device,
-            threads=threads,
-            summary=summary,
-            progress=progress,
-        )
-    if quiet:
-        return
+    carry_out(work, flags, _show, region=region or (), longest=flags.pop("deletions"))
+
+
+def _show(facts: dict[str, Any]) -> None:
     rows: dict[str, int | str] = {"windows": facts["windows"], "changed windows": facts["mutants"]}
     rows |= {"pieces": facts["pieces"], "pieces encoded": facts["pieces_encoded"]}
     if "alleles" in facts:
@@ -71,15 +49,13 @@ def mutate(
         rows |= {f"  {reason}": count for reason, count in facts["reasons"].items()}
     for pair, found in facts.get("agreement", {}).items():
         one, _, other = pair.partition("_")
-        rows[f"rank correlation, {_VIEWS[one]} and {_VIEWS[other]}"] = _shown(found)
+        rows[f"rank correlation, {_VIEWS[one]} and {_VIEWS[other]}"] = _correlation(found)
     if "pictures" in facts:
         rows["pictures"] = len(facts["pictures"])
-    show_counts(f"{facts['output']}  ({facts['seconds']:.1f} s)", rows)
-    for text in facts["notes"]:
-        note(text)
+    show_run(facts, rows)
 
 
-def _shown(found: dict[str, float | None]) -> str:
+def _correlation(found: dict[str, float | None]) -> str:
     """A mean over windows with its interval, if there are several."""
     if found["spearman"] is None:
         return "none"

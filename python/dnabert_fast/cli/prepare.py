@@ -8,10 +8,10 @@ from typing import Any
 
 import typer
 
-from .flags import common as c
-from .flags import datasets as d
-from .flags import train as t
-from .screen import note, show_counts, shown_progress
+from . import flags as o
+from .flags import datasets as p
+from .screen import note, show_counts
+from .verb import carry_out, flags_of, takes
 
 __all__ = ["app"]
 
@@ -29,12 +29,8 @@ def _make(work: Callable[..., Mapping[str, Any]], flags: dict[str, Any]) -> None
     """Make a set out of a command's flags: those that every kind has, then its own."""
     from ..workflows.prepare import Common
 
-    quiet = flags.pop("quiet")
-    shared = {name: flags.pop(name) for name in _COMMON} | {name: flags.pop(name) or () for name in _LISTS}
-    with shown_progress(quiet) as progress:
-        card = work(Common(**shared), **flags, progress=progress)
-    if not quiet:
-        _show(card, shared["output"])
+    common = {name: flags.pop(name) for name in _COMMON} | {name: flags.pop(name) or () for name in _LISTS}
+    carry_out(work, flags, lambda card: _show(card, common["output"]), common=Common(**common))
 
 
 def _show(card: Mapping[str, Any], output: Path) -> None:
@@ -49,135 +45,110 @@ def _show(card: Mapping[str, Any], output: Path) -> None:
 
 
 @app.command()
+@takes(p.drawing)
 def promoters(
-    genome: d.Genome,
-    tss: d.Tss,
-    output: d.Folder,
-    dev: d.Dev,
-    test: d.Test = None,
-    train: d.Train = None,
-    window: d.PromoterLength = 300,
-    tss_at: d.TssAt = "auto",
-    transcripts: d.Transcripts = "canonical",
-    tata: d.Tata = "all",
-    negatives: d.PromoterNegatives = "public",
-    tata_place: d.TataPlace = "like",
-    away: d.Away = 1000,
-    tolerance: d.Tolerance = 0.02,
-    seed: d.Seed = 42,
-    max_n: d.MaxN = 0.0,
-    leak_share: d.LeakShare = 0.25,
-    alias: c.Alias = None,
-    quiet: c.Quiet = False,
+    genome: p.Genome,
+    tss: p.Tss,
+    output: p.Folder,
+    dev: p.Dev,
+    test: p.Test = None,
+    train: p.Train = None,
+    window: p.PromoterLength = 300,
+    tss_at: p.TssAt = "auto",
+    transcripts: p.Transcripts = "canonical",
+    tata: p.Tata = "all",
+    negatives: p.PromoterNegatives = "public",
+    tata_place: p.TataPlace = "like",
+    away: p.Away = 1000,
+    tolerance: p.Tolerance = 0.02,
+    **shared: Any,
 ) -> None:
     """Promoters around start sites, and a negative of each."""
-    flags = dict(locals())
+    flags = flags_of(locals())
     from ..workflows.prepare import promoters as work
 
     _make(work, flags)
 
 
 @app.command("prom-scan")
+@takes(p.drawing)
 def prom_scan(
-    genome: d.Genome,
-    tss: d.Tss,
-    output: d.Folder,
-    dev: d.Dev,
-    test: d.Test = None,
-    train: d.Train = None,
-    tss_at: d.TssAt = "auto",
-    transcripts: d.Transcripts = "canonical",
-    both_strands: d.BothStrands = False,
-    seed: d.Seed = 42,
-    max_n: d.MaxN = 0.0,
-    leak_share: d.LeakShare = 0.25,
-    alias: c.Alias = None,
-    quiet: c.Quiet = False,
+    genome: p.Genome,
+    tss: p.Tss,
+    output: p.Folder,
+    dev: p.Dev,
+    test: p.Test = None,
+    train: p.Train = None,
+    tss_at: p.TssAt = "auto",
+    transcripts: p.Transcripts = "canonical",
+    both_strands: p.BothStrands = False,
+    **shared: Any,
 ) -> None:
     """Windows of 1,001 bases every 100 over the 10,000 bases around each TSS."""
-    flags = dict(locals())
+    flags = flags_of(locals())
     from ..workflows.prepare import prom_scan as work
 
     _make(work, flags)
 
 
 @app.command()
+@takes(p.background, p.drawing)
 def tfbs(
-    genome: d.Genome,
-    peaks: d.Peaks,
-    output: d.Folder,
-    dev: d.Dev,
-    test: d.Test = None,
-    train: d.Train = None,
-    window: d.Length = 101,
-    negatives: d.Negatives = "matched",
-    per_positive: d.PerPositive = 1,
-    away: d.Away = 1000,
-    tolerance: d.Tolerance = 0.02,
-    flank: d.Flank = 500,
-    seed: d.Seed = 42,
-    max_n: d.MaxN = 0.0,
-    leak_share: d.LeakShare = 0.25,
-    alias: c.Alias = None,
-    quiet: c.Quiet = False,
+    genome: p.Genome,
+    peaks: p.Peaks,
+    output: p.Folder,
+    dev: p.Dev,
+    test: p.Test = None,
+    train: p.Train = None,
+    window: p.Length = 101,
+    **shared: Any,
 ) -> None:
     """Binding sites around the summits of peaks, and negatives."""
-    flags = dict(locals())
+    flags = flags_of(locals())
     from ..workflows.prepare import tfbs as work
 
     _make(work, flags)
 
 
 @app.command()
+@takes(p.drawing)
 def splice(
-    genome: d.Genome,
-    exons: d.Exons,
-    output: d.Folder,
-    dev: d.Dev,
-    test: d.Test = None,
-    train: d.Train = None,
-    window: d.Length = 400,
-    transcripts: d.Transcripts = "canonical",
-    negatives: d.SpliceNegatives = "between",
-    per_positive: d.PerSite = 1.0,
-    away: d.AwayFromSites = 20,
-    only_gt_ag: d.OnlyGtAg = False,
-    seed: d.Seed = 42,
-    max_n: d.MaxN = 0.0,
-    leak_share: d.LeakShare = 0.25,
-    alias: c.Alias = None,
-    quiet: c.Quiet = False,
+    genome: p.Genome,
+    exons: p.Exons,
+    output: p.Folder,
+    dev: p.Dev,
+    test: p.Test = None,
+    train: p.Train = None,
+    window: p.Length = 400,
+    transcripts: p.Transcripts = "canonical",
+    negatives: p.SpliceNegatives = "between",
+    per_positive: p.PerSite = 1.0,
+    away: p.AwayFromSites = 20,
+    only_gt_ag: p.OnlyGtAg = False,
+    **shared: Any,
 ) -> None:
     """Acceptors, donors and windows that are neither."""
-    flags = dict(locals())
+    flags = flags_of(locals())
     from ..workflows.prepare import splice as work
 
     _make(work, flags)
 
 
 @app.command()
+@takes(p.background, p.drawing)
 def windows(
-    genome: d.Genome,
-    regions: d.Regions,
-    output: d.Folder,
-    dev: d.Dev,
-    test: d.Test = None,
-    train: d.Train = None,
-    label_column: d.LabelColumn = None,
-    window: d.Around = None,
-    negatives: d.Negatives = "matched",
-    per_positive: d.PerPositive = 1,
-    away: d.Away = 1000,
-    tolerance: d.Tolerance = 0.02,
-    flank: d.Flank = 500,
-    seed: d.Seed = 42,
-    max_n: d.MaxN = 0.0,
-    leak_share: d.LeakShare = 0.25,
-    alias: c.Alias = None,
-    quiet: c.Quiet = False,
+    genome: p.Genome,
+    regions: p.Regions,
+    output: p.Folder,
+    dev: p.Dev,
+    test: p.Test = None,
+    train: p.Train = None,
+    label_column: p.LabelColumn = None,
+    window: p.Around = None,
+    **shared: Any,
 ) -> None:
     """Regions with labels, or regions against the background."""
-    flags = dict(locals())
+    flags = flags_of(locals())
     from ..workflows.prepare import windows as work
 
     _make(work, flags)
@@ -185,35 +156,34 @@ def windows(
 
 @app.command("hard-negatives")
 def hard_negatives(
-    data: d.Prepared,
-    genome: d.Genome,
-    output: d.RoundsFolder,
-    rounds: d.Rounds = 2,
-    regions: c.Regions = None,
-    stride: c.Stride = 100,
-    threshold: d.CallThreshold = 0.5,
-    most: d.Most = 1000,
-    near: d.Near = None,
-    model: t.Pretrained = None,
-    preset: t.Preset = "general",
-    network: t.Network = None,
-    learning_rate: t.LearningRate = None,
-    epochs: t.Epochs = None,
-    batch: t.Batch = None,
-    seed: d.Seed = 42,
-    device: c.Device = "auto",
-    threads: c.Threads = None,
-    quiet: c.Quiet = False,
+    data: p.Prepared,
+    genome: p.Genome,
+    output: p.RoundsFolder,
+    rounds: p.Rounds = 2,
+    regions: o.Regions = None,
+    stride: o.Stride = 100,
+    threshold: p.CallThreshold = 0.5,
+    most: p.Most = 1000,
+    near: p.Near = None,
+    model: o.Pretrained = None,
+    preset: o.Preset = "general",
+    network: o.Network = None,
+    learning_rate: o.LearningRate = None,
+    epochs: o.Epochs = None,
+    batch: o.Batch = None,
+    seed: p.Seed = 42,
+    device: o.Device = "auto",
+    threads: o.Threads = None,
+    quiet: o.Quiet = False,
 ) -> None:
     """Train, scan, add false calls as negatives, and train again."""
-    flags = dict(locals())
+    flags = flags_of(locals())
     from ..workflows.hard_negatives import hard_negatives as work
 
-    del flags["quiet"]
-    with shown_progress(quiet) as progress:
-        report = work(**flags, progress=progress)
-    if quiet:
-        return
+    carry_out(work, flags, _show_rounds)
+
+
+def _show_rounds(report: Mapping[str, Any]) -> None:
     for row in report["rounds"]:
         rest = {name.replace("_", " "): value for name, value in row.items() if name != "round"}
         show_counts(f"round {row['round']}", rest)

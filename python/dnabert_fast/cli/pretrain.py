@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .flags import common as c
-from .flags import train as t
-from .screen import Told, dim, note, show_counts, shown_progress
+from . import flags as o
+from .screen import Told, dim, note, show_counts
+from .verb import carry_out, flags_of
 
 __all__ = ["pretrain"]
 
@@ -19,76 +19,42 @@ _QUIET_SECONDS = 30.0
 
 
 def pretrain(
-    genomes: t.Genomes,
-    output: c.Folder,
-    preset: t.PretrainPreset = "dnabert-6",
-    model: t.Pretrained = None,
-    network: t.Network = None,
-    kmer: t.OtherKmer = None,
-    steps: t.Steps = None,
-    total_steps: t.TotalSteps = None,
-    warm_up: t.WarmUp = None,
-    learning_rate: t.LearningRate = None,
-    batch: t.Batch = None,
-    mask_rate: t.MaskRate = None,
-    whole_spans: t.WholeSpans = None,
-    span: t.Span = None,
-    longest: t.Longest = None,
-    positions: t.Positions = None,
-    strand: t.TrainedStrand = None,
-    include: t.Include = None,
-    exclude: t.Exclude = None,
-    save_every: t.SaveEvery = 500,
-    evaluate_every: t.EvaluateEvery = None,
-    evaluate_samples: t.EvaluateSamples = 1000,
-    max_tokens: t.MaxTokens = None,
-    seed: t.Seed = 42,
-    resume: t.Resume = False,
-    precision: t.TrainedPrecision = "auto",
-    device: c.Device = "auto",
-    threads: c.Threads = None,
-    tensorboard: t.TensorBoard = None,
-    quiet: c.Quiet = False,
+    genomes: o.Genomes,
+    output: o.Folder,
+    preset: o.PretrainPreset = "dnabert-6",
+    model: o.Pretrained = None,
+    network: o.Network = None,
+    kmer: o.OtherKmer = None,
+    steps: o.Steps = None,
+    total_steps: o.TotalSteps = None,
+    warm_up: o.WarmUp = None,
+    learning_rate: o.LearningRate = None,
+    batch: o.Batch = None,
+    mask_rate: o.MaskRate = None,
+    whole_spans: o.WholeSpans = None,
+    span: o.Span = None,
+    longest: o.Longest = None,
+    positions: o.Positions = None,
+    strand: o.TrainedStrand = None,
+    include: o.Include = None,
+    exclude: o.Exclude = None,
+    save_every: o.SaveEvery = 500,
+    evaluate_every: o.EvaluateEvery = None,
+    evaluate_samples: o.EvaluateSamples = 1000,
+    max_tokens: o.MaxTokens = None,
+    seed: o.Seed = 42,
+    resume: o.Resume = False,
+    precision: o.TrainedPrecision = "auto",
+    device: o.Device = "auto",
+    threads: o.Threads = None,
+    tensorboard: o.TensorBoard = None,
+    quiet: o.Quiet = False,
 ) -> None:
     """Train a masked language model on genomes and write it as a model folder that `finetune` starts from."""
+    flags = flags_of(locals())
     from ..workflows.pretrain import pretrain as work
 
-    with shown_progress(quiet) as progress:
-        facts = work(
-            genomes=genomes,
-            output=output,
-            preset=preset,
-            model=model,
-            network=network,
-            kmer=kmer,
-            steps=steps,
-            total_steps=total_steps,
-            warm_up=warm_up,
-            learning_rate=learning_rate,
-            batch=batch,
-            mask_rate=mask_rate,
-            whole_spans=whole_spans,
-            span=span,
-            longest=longest,
-            positions=positions,
-            strand=strand,
-            include=include or (),
-            exclude=exclude or (),
-            save_every=save_every,
-            evaluate_every=evaluate_every,
-            evaluate_samples=evaluate_samples,
-            max_tokens=max_tokens,
-            seed=seed,
-            resume=resume,
-            precision=precision,
-            device=device,
-            threads=threads,
-            tensorboard=tensorboard,
-            progress=progress,
-            report=_teller(quiet),
-        )
-    if facts["rank"] == 0 and not quiet:
-        _show(facts)
+    facts = carry_out(work, flags, _show, include=include or (), exclude=exclude or (), report=_teller(quiet))
     if facts["stopped"]:
         raise Told(_INTERRUPTED)
 
@@ -116,6 +82,8 @@ def _teller(quiet: bool) -> Callable[[Mapping[str, object]], None]:
 
 
 def _show(facts: Mapping[str, Any]) -> None:
+    if facts["rank"] != 0:
+        return
     rows = {"steps": facts["steps"], "tokens": facts["tokens"], "seconds": facts["training_seconds"]}
     last, held_out = facts["last_step"], facts["evaluation"]
     if isinstance(last, Mapping):

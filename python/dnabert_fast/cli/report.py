@@ -2,48 +2,37 @@
 
 from __future__ import annotations
 
-from .flags import analysis as a
-from .flags import common as c
-from .screen import shown_progress, title
+from typing import Any
+
+from . import flags as o
+from .screen import title
+from .verb import carry_out, flags_of
 
 __all__ = ["report"]
 
 
 def report(
-    path: a.Reported,
-    output: a.ReportOutput,
-    model: a.ReportedModel = None,
-    genome: a.ReportedGenome = None,
-    windows: c.Windows = "centred",
-    window: c.Window = None,
-    class_name: c.ClassName = None,
-    calls: a.ReportedCalls = None,
-    alias: c.Alias = None,
-    facts: a.Facts = None,
-    maps: a.Maps = 4,
-    device: c.Device = "auto",
-    threads: c.Threads = None,
-    quiet: c.Quiet = False,
+    path: o.Reported,
+    output: o.ReportOutput,
+    model: o.ReportedModel = None,
+    genome: o.ReportedGenome = None,
+    windows: o.Windows = "centred",
+    window: o.Window = None,
+    class_name: o.ClassName = None,
+    calls: o.ReportedCalls = None,
+    alias: o.Alias = None,
+    facts: o.Facts = None,
+    maps: o.Maps = 4,
+    device: o.Device = "auto",
+    threads: o.Threads = None,
+    quiet: o.Quiet = False,
 ) -> None:
     """Put what variants, scan, screen or motifs wrote onto one HTML page that needs nothing else."""
+    flags = flags_of(locals())
     from ..workflows.report import report as work
 
-    with shown_progress(quiet) as progress:
-        told = work(
-            path,
-            output=output,
-            model=model,
-            genome=genome,
-            windows=windows,
-            window=window,
-            class_name=class_name,
-            calls=calls,
-            alias=alias,
-            facts=facts,
-            maps=maps,
-            device=device,
-            threads=threads,
-            progress=progress,
-        )
-    if not quiet:
-        title(f"{told['output']}  ({told['bytes'] / 1e6:.2f} MB)")
+    carry_out(work, flags, _show)
+
+
+def _show(told: dict[str, Any]) -> None:
+    title(f"{told['output']}  ({told['bytes'] / 1e6:.2f} MB)")

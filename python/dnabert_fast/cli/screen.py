@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Told",
+    "aloud",
     "dim",
     "err",
     "note",
@@ -101,6 +102,11 @@ def note(text: str) -> None:
 def dim(text: str) -> None:
     """Print a line of the log of a run."""
     err.print(escape(text), style="dim", soft_wrap=True)
+
+
+def aloud(print_line: Callable[[str], None], quiet: bool) -> Callable[[str], None]:
+    """What prints the lines of a run's log in this way, or with --quiet not at all."""
+    return (lambda line: None) if quiet else print_line
 
 
 def show_counts(heading: str, rows: Mapping[str, int | float | str]) -> None:

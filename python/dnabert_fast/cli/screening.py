@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .flags import analysis as a
-from .flags import common as c
+from . import flags as o
 from .screen import show_counts, show_rest, written
 from .verb import carry_out, flags_of, takes
 
@@ -18,25 +17,25 @@ _OTHERS = {
 }
 
 
-@takes(c.machine, c.page)
+@takes(o.machine, o.page)
 def screen(
-    vcf: a.ScreenedVcf,
-    genome: c.Genome,
-    model: c.Model,
-    output: c.Folder,
-    windows: a.ScreenedWindows = None,
-    known: a.Known = None,
-    top: a.Top = None,
-    threshold: a.LeastDifference = None,
-    window: c.Window = None,
-    stride: a.AttendedStride = None,
-    quantile: a.RegionQuantile = None,
-    max_n: c.MaxN = 0.5,
-    strand: c.Strand = "+",
-    class_name: c.ClassName = None,
-    normalize: c.Normalize = False,
-    alias: c.Alias = None,
-    overwrite: c.Overwrite = False,
+    vcf: o.ScreenedVcf,
+    genome: o.Genome,
+    model: o.Model,
+    output: o.Folder,
+    windows: o.ScreenedWindows = None,
+    known: o.Known = None,
+    top: o.Top = None,
+    threshold: o.LeastDifference = None,
+    window: o.Window = None,
+    stride: o.AttendedStride = None,
+    quantile: o.RegionQuantile = None,
+    max_n: o.MaxN = 0.5,
+    strand: o.Strand = "+",
+    class_name: o.ClassName = None,
+    normalize: o.Normalize = False,
+    alias: o.Alias = None,
+    overwrite: o.Overwrite = False,
     **shared: Any,
 ) -> None:
     """Find regions the model attends to, score the variants in them, rank these, and count known ones."""

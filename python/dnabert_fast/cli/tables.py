@@ -5,26 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import DnabertError
-from .flags import analysis as a
-from .flags import common as c
+from . import flags as o
 from .screen import show_run
 from .verb import carry_out, flags_of, takes
 
 __all__ = ["lookup", "saturate"]
 
 
-@takes(c.machine, precision="auto")
+@takes(o.machine, precision="auto")
 def saturate(
-    places: a.Places,
-    model: c.Model,
-    output: a.SavedTable = None,
-    genome_wide: a.GenomeWide = False,
-    background: a.Background = None,
-    window: c.Window = None,
-    strand: c.Strand = "+",
-    class_name: c.ClassName = None,
-    assembly: a.Assembly = None,
-    alias: c.Alias = None,
+    places: o.Places,
+    model: o.Model,
+    output: o.SavedTable = None,
+    genome_wide: o.GenomeWide = False,
+    background: o.Background = None,
+    window: o.Window = None,
+    strand: o.Strand = "+",
+    class_name: o.ClassName = None,
+    assembly: o.Assembly = None,
+    alias: o.Alias = None,
     **shared: Any,
 ) -> None:
     """Score every possible SNV of regions, or of a genome, into a table that lookup reads."""
@@ -50,16 +49,16 @@ def _show_table(facts: dict[str, Any]) -> None:
 
 
 def lookup(
-    vcf: c.Vcf,
-    tables: a.Tables,
-    output: a.AnnotatedOutput,
-    genome: a.CheckedAgainst = None,
-    columns: a.Columns = None,
-    misses: a.Misses = None,
-    alias: c.Alias = None,
-    overwrite: a.OverwriteFields = False,
-    summary: c.Summary = None,
-    quiet: c.Quiet = False,
+    vcf: o.Vcf,
+    tables: o.Tables,
+    output: o.AnnotatedOutput,
+    genome: o.CheckedAgainst = None,
+    columns: o.Columns = None,
+    misses: o.Misses = None,
+    alias: o.Alias = None,
+    overwrite: o.OverwriteFields = False,
+    summary: o.Summary = None,
+    quiet: o.Quiet = False,
 ) -> None:
     """Annotate the alleles of a VCF from tables of scores, ours or CADD's, and set apart what they lack."""
     flags = flags_of(locals())

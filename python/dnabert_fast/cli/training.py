@@ -6,106 +6,76 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import DnabertError
+from . import flags as o
 from .battery import one_start, run_battery
-from .flags import common as c
-from .flags import train as t
-from .screen import dim, note, show_counts, shown_progress
+from .screen import aloud, dim, note, show_counts
+from .verb import carry_out, flags_of
 
 __all__ = ["finetune"]
 
 
 def finetune(
-    output: c.Folder,
-    train: t.TrainOrSets = None,
-    dev: t.DevOrSets = None,
-    test: t.Test = None,
-    labels: t.Labels = None,
-    genome: t.TrainGenome = None,
-    task: t.LabelTask = "auto",
-    classes: t.Classes = None,
-    preset: t.Preset = "general",
-    model: t.PretrainedModels = None,
-    network: t.Networks = None,
-    baseline: t.Baselines = None,
-    kmer: t.StartKmer = None,
-    head: t.Head = None,
-    window: c.Window = None,
-    anchor: t.Anchor = None,
-    learning_rate: t.LearningRate = None,
-    learning_rates: t.LearningRates = None,
-    epochs: t.Epochs = None,
-    batch: t.Batch = None,
-    warm_up: t.WarmUpShare = None,
-    weight_decay: t.WeightDecay = None,
-    dropout: t.Dropout = None,
-    class_weights: t.ClassWeights = None,
-    reverse_complement: t.BothStrands = None,
-    shift: t.Shift = None,
-    evaluations: t.Evaluations = None,
-    patience: t.Patience = None,
-    lora: t.Lora = None,
-    lora_alpha: t.LoraAlpha = None,
-    freeze_encoder: t.FreezeEncoder = None,
-    seed: t.Seed = 42,
-    seeds: t.Seeds = 1,
-    max_train: t.MaxTrain = None,
-    sets: t.Sets = None,
-    rate: t.Rates = None,
-    keep: t.Keep = "models",
-    precision: t.TrainedPrecision = "auto",
-    device: c.Device = "auto",
-    threads: c.Threads = None,
-    overwrite: t.OverwriteModel = False,
-    quiet: c.Quiet = False,
+    output: o.Folder,
+    train: o.TrainOrSets = None,
+    dev: o.DevOrSets = None,
+    test: o.Test = None,
+    labels: o.Labels = None,
+    genome: o.TrainGenome = None,
+    task: o.LabelTask = "auto",
+    classes: o.Classes = None,
+    preset: o.Preset = "general",
+    model: o.PretrainedModels = None,
+    network: o.Networks = None,
+    baseline: o.Baselines = None,
+    kmer: o.StartKmer = None,
+    head: o.Head = None,
+    window: o.Window = None,
+    anchor: o.Anchor = None,
+    learning_rate: o.LearningRate = None,
+    learning_rates: o.LearningRates = None,
+    epochs: o.Epochs = None,
+    batch: o.Batch = None,
+    warm_up: o.WarmUpShare = None,
+    weight_decay: o.WeightDecay = None,
+    dropout: o.Dropout = None,
+    class_weights: o.ClassWeights = None,
+    reverse_complement: o.BothStrands = None,
+    shift: o.Shift = None,
+    evaluations: o.Evaluations = None,
+    patience: o.Patience = None,
+    lora: o.Lora = None,
+    lora_alpha: o.LoraAlpha = None,
+    freeze_encoder: o.FreezeEncoder = None,
+    seed: o.Seed = 42,
+    seeds: o.Seeds = 1,
+    max_train: o.MaxTrain = None,
+    sets: o.Sets = None,
+    rate: o.Rates = None,
+    keep: o.Keep = "models",
+    precision: o.TrainedPrecision = "auto",
+    device: o.Device = "auto",
+    threads: o.Threads = None,
+    overwrite: o.OverwriteModel = False,
+    quiet: o.Quiet = False,
 ) -> None:
     """Train a classifier, a regression or a labeller of bases and write it as a model folder; or many on many sets."""
-    flags: dict[str, Any] = {
-        "labels": labels,
-        "genome": genome,
-        "task": task,
-        "classes": None if classes is None else tuple(classes.split(",")),
-        "preset": preset,
-        "kmer": kmer,
-        "head": head,
-        "window": window,
-        "anchor": anchor,
-        "learning_rate": learning_rate,
-        "learning_rates": () if learning_rates is None else learning_rates.split(","),
-        "epochs": epochs,
-        "batch": batch,
-        "warm_up": warm_up,
-        "weight_decay": weight_decay,
-        "dropout": dropout,
-        "class_weights": class_weights,
-        "reverse_complement": reverse_complement,
-        "shift": shift,
-        "evaluations": evaluations,
-        "patience": patience,
-        "lora": lora,
-        "lora_alpha": lora_alpha,
-        "freeze_encoder": freeze_encoder,
-        "seed": seed,
-        "seeds": seeds,
-        "max_train": max_train,
-        "precision": precision,
-        "device": device,
-        "threads": threads,
-    }
+    flags = flags_of(locals())
+    flags["classes"] = None if classes is None else tuple(classes.split(","))
+    flags["learning_rates"] = () if learning_rates is None else learning_rates.split(",")
+    starts = {name: flags.pop(name) or () for name in ("model", "network", "baseline")}
+    rates = flags.pop("rate") or ()
     if sets is not None:
-        alone = {"--train": train, "--dev": dev, "--test": test, "--overwrite": overwrite}
-        run_battery(sets, output, model or (), network or (), baseline or (), rate or (), keep, alone, flags, quiet)
+        run_battery(flags, starts, rates)
         return
     if train is None or dev is None:
         raise DnabertError("give --train and --dev, or --sets for many sets")
-    if rate or keep != "models":
-        raise DnabertError(f"--{'rate' if rate else 'keep'} belongs to --sets")
-    start = one_start(model, network, baseline)
-    _train_one(
-        {"train": train, "dev": dev, "test": test, "output": output, "overwrite": overwrite}, start, flags, quiet
-    )
+    if rates or keep != "models":
+        raise DnabertError(f"--{'rate' if rates else 'keep'} belongs to --sets")
+    del flags["sets"], flags["keep"]
+    _train_one(flags, one_start(starts))
 
 
-def _train_one(files: Mapping[str, Any], start: Mapping[str, Any], flags: dict[str, Any], quiet: bool) -> None:
+def _train_one(flags: dict[str, Any], start: Mapping[str, str]) -> None:
     """Train one model, or one baseline, on one set."""
     if "baseline" in start:
         from ..workflows.baseline import train_baseline as work
@@ -115,17 +85,16 @@ def _train_one(files: Mapping[str, Any], start: Mapping[str, Any], flags: dict[s
     else:
         from ..workflows.finetune import finetune as work
 
-    def report(event: Mapping[str, object]) -> None:
-        if event["event"] == "note" and not quiet:
-            note(str(event["note"]))
-        if event["event"] == "evaluation" and not quiet:
-            shown = "  ".join(f"{name} {value:.4g}" for name, value in event.items() if isinstance(value, float))
-            dim(f"step {event.get('step', '')}  {shown}")
+    tell_note, tell_step = aloud(note, flags["quiet"]), aloud(dim, flags["quiet"])
 
-    with shown_progress(quiet) as progress:
-        facts = work(**files, **start, **flags, progress=progress, report=report)
-    if not quiet:
-        _show(facts)
+    def report(event: Mapping[str, object]) -> None:
+        if event["event"] == "note":
+            tell_note(str(event["note"]))
+        if event["event"] == "evaluation":
+            shown = "  ".join(f"{name} {value:.4g}" for name, value in event.items() if isinstance(value, float))
+            tell_step(f"step {event.get('step', '')}  {shown}")
+
+    carry_out(work, flags, _show, **start, report=report)
 
 
 def _show(facts: Mapping[str, Any]) -> None:

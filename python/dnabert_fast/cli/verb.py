@@ -13,6 +13,7 @@ from .screen import shown_progress
 __all__ = ["carry_out", "flags_of", "takes"]
 
 Verb = TypeVar("Verb", bound=Callable[..., None])
+Facts = TypeVar("Facts", bound=Mapping[str, Any])
 
 _SHARED = "shared"
 
@@ -44,11 +45,8 @@ def flags_of(local: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def carry_out(
-    work: Callable[..., dict[str, Any]],
-    flags: Mapping[str, Any],
-    show: Callable[[dict[str, Any]], None],
-    **instead: Any,
-) -> dict[str, Any]:
+    work: Callable[..., Facts], flags: Mapping[str, Any], show: Callable[[Facts], None], /, **instead: Any
+) -> Facts:
     """Call the function that does a verb's work, with the flags by their names, and show the facts that it returns.
 
     `instead` goes to the function in place of flags of the same names, or beside them. --quiet is of no concern to it:
@@ -57,7 +55,7 @@ def carry_out(
     """
     given = {name: value for name, value in flags.items() if name != "quiet"}
     with shown_progress(flags["quiet"]) as progress:
-        facts: dict[str, Any] = work(**given | instead, progress=progress)
+        facts = work(**given | instead, progress=progress)
     if not flags["quiet"]:
         show(facts)
     return facts

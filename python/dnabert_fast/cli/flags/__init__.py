@@ -1,14 +1,6 @@
-"""The flags of the verbs, each written once so that it means the same everywhere."""
+"""The flags of the verbs, each written once so that it means the same everywhere, and all under one name."""
 
-from __future__ import annotations
-
-import typer
-
-__all__ = ["argument", "file", "option"]
-
-option, argument = typer.Option, typer.Argument
-
-
-def file(help: str, metavar: str = "FILE", *names: str) -> object:
-    """An option that names a file, a folder or a model."""
-    return option(*names, help=help, metavar=metavar)
+from .analysis import *  # noqa: F403
+from .common import *  # noqa: F403
+from .evaluate import *  # noqa: F403
+from .train import *  # noqa: F403

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
-from . import argument, file, option
+from .kinds import argument, file, option
 
 # Attention
 Attended: TypeAlias = Annotated[

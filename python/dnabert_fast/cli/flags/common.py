@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
-from . import argument, file, option
+from .kinds import argument, file, option
 
 # What goes in
 Vcf: TypeAlias = Annotated[str, argument(help="VCF (plain, gzip, BGZF or - for stdin) or BCF.", metavar="VCF")]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
-from . import argument, option
+from .common import Alias
+from .kinds import argument, option
 
 # What every kind takes
 Genome: TypeAlias = Annotated[str, argument(help="FASTA (plain, gzip, BGZF) or UCSC .2bit.", metavar="GENOME")]
@@ -84,3 +85,18 @@ Most: TypeAlias = Annotated[int, option(help="Windows added in a round, at most.
 Near: TypeAlias = Annotated[
     int | None, option(help="A call this near a known site is true; default: half a window.", min=0)
 ]
+
+
+# Groups of flags, for verbs that take them alike
+def background(
+    negatives: Negatives = "matched",
+    per_positive: PerPositive = 1,
+    away: Away = 1000,
+    tolerance: Tolerance = 0.02,
+    flank: Flank = 500,
+) -> None:
+    """Which windows are negatives, where no label says so."""
+
+
+def drawing(seed: Seed = 42, max_n: MaxN = 0.0, leak_share: LeakShare = 0.25, alias: Alias = None) -> None:
+    """How windows of all kinds are drawn and left out."""
