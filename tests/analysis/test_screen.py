@@ -27,7 +27,7 @@ def test_sites_are_those_of_loops(seed: int, n: int, m: int) -> None:
     sites = Sites(contig, position)
     for part in (slice(0, m // 2), slice(m // 2, m)):  # units
         few, first, last = plan[part], windows.offsets[part.start], windows.offsets[part.stop]
-        sites.attend(few, windows[part], scores[first:last])
+        sites.attend(*sites.seen(few, windows[part], scores[first:last]))
     borders = np.cumsum(random.integers(1, 7, 12))
     places = Places(np.full(6, 1), borders[::2], borders[1::2], np.zeros(6, np.float32))
     sites.enclose(places)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -34,15 +34,6 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class AttendedUnit:
-    """Windows of a genome, their bases, and scores f32[B] aligned with `windows.bases` (in genome order)."""
-
-    plan: Plan
-    windows: Windows
-    scores: F32
-
-
 @dataclass
 class AttentionSummary:
     """What was done: windows scored and left out, their bases, and pieces encoded."""
@@ -52,6 +43,24 @@ class AttentionSummary:
     bases: int = 0
     pieces: int = 0
     pieces_encoded: int = 0
+
+    def add(self, other: AttentionSummary) -> None:
+        """Count what another did too."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+
+@dataclass(frozen=True)
+class AttendedUnit:
+    """Windows of a genome, their bases, and scores f32[B] aligned with `windows.bases` (in genome order).
+
+    `counts` are of this unit alone.
+    """
+
+    plan: Plan
+    windows: Windows
+    scores: F32
+    counts: AttentionSummary = field(default_factory=AttentionSummary)
 
 
 def attention_scores(
@@ -153,18 +162,17 @@ def attend_genome(
     def compute(work: _Work) -> Callable[[], AttendedUnit]:
         plan, windows, prepared = work.plan, work.windows, work.prepared
         meter = Meter(len(plan) + work.left_out, progress)
-        summary.windows += len(plan)
-        summary.left_out_n += work.left_out
-        summary.bases += len(windows.bases)
+        counts = AttentionSummary(len(plan), work.left_out, len(windows.bases))
         for side in prepared or []:
-            summary.pieces += len(side.batch.owner)
-            summary.pieces_encoded += len(side.distinct.first)
+            counts.pieces += len(side.batch.owner)
+            counts.pieces_encoded += len(side.distinct.first)
+        summary.add(counts)
         asked = None if prepared is None else _begin_scores(model, prepared, raw, meter.tick)
 
         def finish() -> AttendedUnit:
             scores = np.empty(0, np.float32) if asked is None else asked()
             meter.close()
-            return AttendedUnit(plan, windows, scores)
+            return AttendedUnit(plan, windows, scores, counts)
 
         return finish
 

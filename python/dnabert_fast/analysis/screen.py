@@ -48,11 +48,17 @@ class Sites:
         mean: F32 = (self._sum[rows] / self.windows[rows]).astype(np.float32)
         return mean
 
-    def attend(self, plan: Plan, windows: Windows, scores: F32) -> None:
-        """Take in windows and the scores of their bases, none of which is missing."""
+    def seen(self, plan: Plan, windows: Windows, scores: F32) -> tuple[I64, F32]:
+        """The sites in windows i64[m], one row each time that a window holds one, and their scores f32[m] there.
+
+        scores: those of the windows' bases, none of which is missing.
+        """
         which, rows = self._within(plan.contig.astype(np.int64), plan.start, plan.end)
-        at = windows.offsets[:-1][which] + self._position[rows] - plan.start[which]
-        np.add.at(self._sum, rows, scores[at])
+        return rows, scores[windows.offsets[:-1][which] + self._position[rows] - plan.start[which]]
+
+    def attend(self, rows: I64, scores: F32) -> None:
+        """Take in what was `seen`."""
+        np.add.at(self._sum, rows, scores)
         np.add.at(self.windows, rows, 1)
 
     def enclose(self, regions: Places) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..analysis.regions import Places, high_regions, merged
+from ..analysis.regions import Places, Regions, high_regions, merged
 from ..analysis.tracks import MeanTrack, Segment
 from ..errors import FormatError
 from ..io import TABLES, TRACKS, ends_with, open_table, open_track
@@ -23,7 +23,7 @@ from ..seq.batch import Windows
 from ..seq.genome import Genome
 from ..seq.plan import Plan
 from ..seq.table import TextColumn
-from ..seq.types import F32, I64
+from ..seq.types import F32, I32, I64
 
 __all__ = ["HighWriter", "Rows", "Write", "open_output"]
 
@@ -199,21 +199,35 @@ class HighWriter:
 
     def write(self, rows: Rows) -> None:
         """Write what is final of the regions of these windows."""
-        found = high_regions(rows.scores, rows.windows.offsets, quantile=self._quantile)
-        first = rows.windows.offsets[found.window]
-        value = _means(rows.scores, first + found.start, first + found.end)
-        if rows.plan is None:
-            self._put(_taken(rows.names, found.window), Places(found.window, found.start, found.end, value))
+        if rows.plan is not None:
+            plan = rows.plan
+            self.add(self.found(plan, rows.windows, rows.scores), plan.contig[-1:], plan.start[-1:])
             return
-        contig, moved = rows.plan.contig[found.window].astype(np.int64), rows.plan.start[found.window]
-        self._held.append(Places(contig, found.start + moved, found.end + moved, value))
-        if self._ordered and len(rows.plan):
+        found, value = self._high(rows.windows, rows.scores)
+        self._put(_taken(rows.names, found.window), Places(found.window, found.start, found.end, value))
+
+    def found(self, plan: Plan, windows: Windows, scores: F32) -> Places:
+        """The regions of windows of a genome."""
+        found, value = self._high(windows, scores)
+        contig, moved = plan.contig[found.window].astype(np.int64), plan.start[found.window]
+        return Places(contig, found.start + moved, found.end + moved, value)
+
+    def add(self, found: Places, contig: I32, start: I64) -> None:
+        """Write what is final of the regions that were found in windows; contig and start of the last one, if any."""
+        self._held.append(found)
+        if self._ordered and len(start):
             # The next windows begin where the last one does, or behind.
             places = merged(Places.concatenate(self._held))
-            here = places.contig == rows.plan.contig[-1]
-            final = ~here | (places.end < rows.plan.start[-1])
+            here = places.contig == contig[0]
+            final = ~here | (places.end < start[0])
             self._put_places(places.take(final))
             self._held = [places.take(~final)]
+
+    def _high(self, windows: Windows, scores: F32) -> tuple[Regions, F32]:
+        """The regions of windows, and their means."""
+        found = high_regions(scores, windows.offsets, quantile=self._quantile)
+        first = windows.offsets[found.window]
+        return found, _means(scores, first + found.start, first + found.end)
 
     def _put_places(self, places: Places) -> None:
         self._put(_taken(self._contigs, places.contig), places)

@@ -38,7 +38,8 @@ _SUFFIXES = (".vcf.gz", ".tsv.gz", ".bed.gz", ".bedgraph.gz")
 class Output(Generic[Result_contra]):
     """A file that a verb writes: its flag, its path, how its sink is opened, and what hands a result to that sink.
 
-    `sink` is JSON: `kind` of `open_sink`, and what that kind needs.
+    `sink` is JSON: `kind` of `open_sink`, and what that kind needs. One of the kind "values" has parts alone, which are
+    read by the verb itself (see `Results.values`).
     """
 
     name: str
@@ -69,7 +70,7 @@ def open_sink(sink: dict[str, Any], path: str | Path, *, part: bool = False, pro
         return ScoreTableSink(path, sink["meta"], sink["fields"], part=part)
     if kind == "ranked":
         return RankedPart(path, sink["scores"]) if part else RankedSink(path, sink, progress)
-    if kind == "values":  # parts alone, which the verb itself reads
+    if kind == "values":
         return CallPart(path)
     assert kind == "vcf", kind
     return VcfSink(path, sink["header"].encode("latin-1"), part=part)

@@ -163,7 +163,7 @@ def _opened(
         ranked = None if background is None else _plan(background, opened, aliases)
         first = None
         if work is not None and ranked is not None:
-            first = replace(work, folder=claim(work.folder / FIRST), shard="1/1")  # which joins nothing
+            first = replace(work, folder=claim(work.folder / FIRST))
         expected = sum(part.bases for part in (plan, ranked) if part is not None)
         loaded, choice = precision_of(
             first or work, loaded, model, precision, device=device, expected=expected, progress=progress
@@ -223,7 +223,7 @@ class _Snvs:
             advance = progress("scoring the background", "bases", plan.bases)
             self._score(self.model, plan, map(plan.unit, range(len(plan))), take, advance)
         else:
-            scores = Output("scores", "scores.values", {"kind": "values"}, _put_raw)
+            scores = Output("scores", self.first.folder / "scores.values", {"kind": "values"}, _put_raw)
             task = self._task("saturate: background", plan, ("genome", "background"), {}, self.facts_of({}), scores)
             with Results(task, self.first, self.model, begun(task, self.first)) as results:
                 self._answer("scoring the background", plan, results, progress)

@@ -3,46 +3,49 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..analysis.attention import AttendedUnit, AttentionSummary, attend_genome
+from ..analysis.known import KnownAlleles
 from ..analysis.scan import ScanSummary, plan_scan
 from ..analysis.screen import Ranking
-from ..analysis.variants import UNIT_RECORDS, ChangeScorer, ScoredUnit, VariantOptions, VariantSummary, score_variants
+from ..analysis.variants import UNIT_RECORDS, ChangeScorer, VariantOptions
+from ..engine.jobs import FIRST, claim
 from ..engine.model import Model
 from ..errors import DnabertError
 from ..evaluate.enrichment import need_fisher
 from ..io.atomic import writing
-from ..io.columns import packed
 from ..io.vcf import VcfSource
 from ..seq.aliases import AliasTable
 from ..seq.genome import Genome
-from ..seq.plan import Plan, tile
+from ..seq.plan import Plan
 from ..seq.variants import Regions
 from .attention import STRIDE, plan_units, tile_units
-from .attention_outputs import HighWriter, Rows
 from .common import check_outputs, read_regions, window_length, write_summary
-from .precision import load_first, resolve_precision
-from .progress import Follow, Progress, silent
+from .precision import load_first
+from .progress import Progress, silent
 from .report import check_report
 from .report import report as report_run
 from .report_parts import command_line
-from .screen_inputs import Contigs, Survey, kept_records, named_files, read_known, survey
+from .screen_inputs import Contigs, Survey, named_files, read_known, survey
 from .screen_outputs import ScoredAlleles, compare, write_candidates, write_enrichment
-from .variants import VariantOutput, variant_settings, window_notes
+from .screen_steps import Attending, Scoring, Steps, Tiles
+from .variant_output import variant_output
+from .variants import variant_settings, window_notes
+from .work import asked_work, precision_of, stored_input, try_places
 
 __all__ = ["TOP", "screen"]
 
 TOP = 100
 """Candidates, where neither their number nor a threshold is given."""
 
+_SHARD_UNITS = 4
 _FILES = ("candidates.tsv", "regions.bed", "scored.vcf.gz", "enrichment.tsv", "summary.json")
 
 
@@ -70,6 +73,8 @@ def screen(
     threads: int | None = None,
     summary: str | Path | None = None,
     report: str | Path | None = None,
+    work: str | Path | None = None,
+    shard: str | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Find the regions a model attends to, score the variants in them, rank these, and look them up in known lists.
@@ -79,13 +84,16 @@ def screen(
     scored as by `variants`, in the BED file's windows or centred. Candidates are the `top` (100) of the largest
     |difference|, or all from a `threshold` on; `known` lists, each NAME=FILE, say which of them are known, and Fisher's
     exact test whether more than of the others. Writes candidates.tsv, regions.bed, scored.vcf.gz, enrichment.tsv and
-    summary.json into the folder `output`. The VCF is read twice; memory grows with its alleles. Returns the facts of
-    the run, also written to `summary`; `report` is a page of them and the results.
+    summary.json into the folder `output`. The VCF is read twice; memory grows with its alleles. `work` makes the run
+    one that can be resumed, but not split, so that a `shard` is refused (see docs/jobs.md). Returns the facts of the
+    run, also written to `summary`; `report` is a page of them and the results.
     """
     arguments = dict(locals())
     began = time.monotonic()
     asked = _Asked(windows, window, stride, quantile, max_n, top, threshold)
     asked.check()
+    if shard is not None:
+        raise DnabertError(f"--shard {shard}: what is scored follows from the regions of all windows; leave it out")
     files = named_files(known)
     folder = Path(output)
     outputs: dict[str, str | Path | None] = {f"--output, {name}:": folder / name for name in _FILES}
@@ -93,10 +101,13 @@ def screen(
     check_report(report, [], output)
     if files:
         need_fisher()
+    job = asked_work(work, None, None, _SHARD_UNITS)
+    first = None if job is None else replace(job, folder=claim(job.folder / FIRST))
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
     loaded.need_pairs(False)
     readout = loaded.readout(class_name)
     length = asked.length(loaded)
+    genome = stored_input(job, "genome", genome)
     with ExitStack() as stack:
         opened = stack.enter_context(Genome.open(genome))
         contigs = Contigs(opened, AliasTable() if alias is None else AliasTable.read(alias))
@@ -105,30 +116,28 @@ def screen(
         given = asked.regions(contigs, loaded)
         lists = read_known(files, contigs, progress)
         found = survey(vcf, contigs, lists, normalize, progress)
-        loaded, choice = resolve_precision(loaded, model, precision, device=device, expected=inf, progress=progress)
+        loaded, choice = precision_of(first, loaded, model, precision, device=device, expected=inf, progress=progress)
         options = VariantOptions(length, given, normalize)
-        scorers = [ChangeScorer(loaded, readout)]
         settings = variant_settings(loaded, readout, options, opened, contigs.aliases, choice) | asked.settings(length)
-        source = VcfSource(vcf, UNIT_RECORDS)
         _make(folder)
-        out = VariantOutput(stack, folder / "scored.vcf.gz", source, "DNABERT", scorers, settings, overwrite)
-        tiles = _windows(opened, found, given, length, asked.step)
+        try_places(job, [folder / name for name in _FILES])
+        scorers, source = [ChangeScorer(loaded, readout)], VcfSource(vcf, UNIT_RECORDS)
+        table = folder / "scored.vcf.gz"
+        written, replaced = variant_output(table, source.header, "DNABERT", scorers, settings, overwrite)
+        depends = settings | choice.decisive() | {"max_n": asked.unknown, "overwrite": overwrite}
+        steps = Steps(loaded, first, job, {"vcf": vcf, "genome": genome}, depends, {"choices": [choice.facts()]})
         bed = stack.enter_context(writing(folder / "regions.bed"))
-        attended, regions = _attend(bed, opened, loaded, tiles, asked, found, progress)
+        tiles = _tiles(opened, found, given, length, asked.step)
+        attended, notes, regions = Attending(opened, tiles, found, bed, quantile, asked.unknown).run(steps, progress)
         scored = ScoredAlleles(found, asked.ranking())
-        counts = _score(scored, source, contigs, loaded, scorers, options, out, progress)
-        candidates = scored.candidates()
-        compared = compare(found, scored, candidates, lists)
-        write_candidates(folder / "candidates.tsv", found, candidates, lists)
-        write_enrichment(folder / "enrichment.tsv", compared)
-        notes = [*opened.notes, *source.header.repairs, *contigs.refused()]
+        counts, more = Scoring(source, contigs, scorers, options, written).run(steps, scored, progress)
+        ranked = _ranked(folder, found, scored, lists)
+        told = [*opened.notes, *source.header.repairs, *contigs.refused()]
     facts: dict[str, Any] = {"verb": "screen", **settings, **choice.facts(), "regions": regions}
-    facts |= _counted(found, scored, attended, counts)
-    facts |= {"candidates": 0 if candidates is None else len(candidates), "candidates_are": asked.candidates()}
-    facts["known"] = {part.name: {"alleles": part.alleles, "compared": part.compared} for part in lists}
-    facts["enrichment"] = [row.facts() for row in compared]
-    notes += [*window_notes(loaded, length), *_about(facts), *out.notes(), *choice.notes, *loaded.notes]
-    facts |= {"notes": notes, **loaded.facts(), "seconds": round(time.monotonic() - began, 3), "output": str(output)}
+    facts |= _counted(found, scored, attended, counts) | {"candidates_are": asked.candidates()} | ranked
+    told += [*window_notes(loaded, length), *_about(facts), *replaced, *choice.notes, *notes, *more]
+    facts |= {"notes": list(dict.fromkeys(told)), **loaded.facts()}
+    facts |= {"seconds": round(time.monotonic() - began, 3), "output": str(output)}
     for path in (folder / "summary.json", summary):
         write_summary(path, facts)
     if report is not None:
@@ -216,82 +225,45 @@ def _make(folder: Path) -> None:
         raise DnabertError(f"{folder}: the folder cannot be made: {error.strerror}") from None
 
 
-@dataclass(frozen=True)
-class _Tiles:
-    """How many windows there are to attend to, and their units, in genome order."""
-
-    windows: int
-    units: Iterable[Plan]
-
-
-def _windows(genome: Genome, found: Survey, given: Regions | None, length: int | None, stride: int) -> _Tiles:
+def _tiles(genome: Genome, found: Survey, given: Regions | None, length: int | None, stride: int) -> Tiles:
     """The windows of a user, or those of a grid over the contigs that the records name."""
     if given is not None:
         plan = Plan(given.contig, given.start, given.end, given.reverse)
         plan = plan.take(np.lexsort((plan.end, plan.start, plan.contig)))
-        return _Tiles(len(plan), plan_units(plan))
+        return Tiles.of(lambda: plan_units(plan))
     assert length is not None
     rows = found.contigs[genome.lengths[found.contigs] >= length]
     if not len(rows):
-        return _Tiles(0, [])
+        return Tiles.of(lambda: ())
     whole = Regions(
         rows.astype(np.int32), np.zeros(len(rows), np.int64), genome.lengths[rows], np.zeros(len(rows), np.bool_)
     )
     grid = plan_scan(genome, length, stride, whole, ScanSummary())
-    count = sum(len(tile(stretch, length, stride, halo=False)) for stretch in grid)
-    return _Tiles(count, tile_units(grid, length, stride))
+    return Tiles.of(lambda: tile_units(grid, length, stride))
 
 
-def _attend(
-    bed: Path, genome: Genome, model: Model, tiles: _Tiles, asked: _Asked, found: Survey, progress: Progress
-) -> tuple[AttentionSummary, int]:
-    """Write the regions that windows attend to, and tell the alleles of both; counts, and how many regions."""
-    none = packed([])
-    with ExitStack() as marking:
-        marks = HighWriter(marking, bed, genome, asked.quantile, ordered=True, told=found.sites.enclose)
-
-        def write(unit: AttendedUnit) -> None:
-            found.sites.attend(unit.plan, unit.windows, unit.scores)
-            marks.write(Rows(unit.windows, unit.scores, none, unit.plan, "."))
-
-        advance = progress("attending", "windows", tiles.windows)
-        attended = attend_genome(model, genome, tiles.units, write, max_n=asked.unknown, progress=advance)
-    return attended, marks.count
-
-
-def _score(
-    scored: ScoredAlleles,
-    source: VcfSource,
-    contigs: Contigs,
-    model: Model,
-    scorers: Sequence[ChangeScorer],
-    options: VariantOptions,
-    out: VariantOutput,
-    progress: Progress,
-) -> VariantSummary:
-    """Score the records with an allele in a region, write them, and keep their scores."""
-    counts = VariantSummary()
-    follow = Follow(progress("scoring", "records", None))
-    units = kept_records(source, scored.inside, scored.expect, follow)
-
-    def write(unit: ScoredUnit) -> None:
-        out.write(unit)
-        scored.add(unit)
-
-    genome, resolve = contigs.genome, contigs.resolve
-    score_variants(scorers, model.run, genome, units, resolve, write, options, counts, progress=follow)
-    return counts
+def _ranked(folder: Path, found: Survey, scored: ScoredAlleles, lists: Sequence[KnownAlleles]) -> dict[str, Any]:
+    """Write the candidates and how many of them are known; facts of both."""
+    candidates = scored.candidates()
+    compared = compare(found, scored, candidates, lists)
+    write_candidates(folder / "candidates.tsv", found, candidates, lists)
+    write_enrichment(folder / "enrichment.tsv", compared)
+    return {
+        "candidates": 0 if candidates is None else len(candidates),
+        "known": {part.name: {"alleles": part.alleles, "compared": part.compared} for part in lists},
+        "enrichment": [row.facts() for row in compared],
+    }
 
 
 def _counted(
-    found: Survey, scored: ScoredAlleles, attended: AttentionSummary, counts: VariantSummary
+    found: Survey, scored: ScoredAlleles, attended: Mapping[str, Any], counts: Mapping[str, Any]
 ) -> dict[str, Any]:
     """How many windows, records and alleles came how far."""
     outside = found.usable & ~scored.inside
     looked_at = found.sites.windows > 0
     return {
-        "windows_attended": attended.windows,
-        "left_out_n": attended.left_out_n,
+        "windows_attended": attended["windows"],
+        "left_out_n": attended["left_out_n"],
         "records": found.records,
         "alleles": len(found.usable),
         "usable": int(np.count_nonzero(found.usable)),
@@ -303,10 +275,10 @@ def _counted(
         "aliased": dict(found.aliased),
         "inside": int(np.count_nonzero(scored.inside)),
         "scored": int(np.count_nonzero(scored.scored)),
-        "records_kept": counts.records,
-        "flags": dict(counts.reasons),
-        "pieces": attended.pieces + counts.pieces,
-        "pieces_encoded": attended.pieces_encoded + counts.pieces_encoded,
+        "records_kept": counts["records"],
+        "flags": counts["reasons"],
+        "pieces": attended["pieces"] + counts["pieces"],
+        "pieces_encoded": attended["pieces_encoded"] + counts["pieces_encoded"],
     }
 
 

@@ -22,9 +22,9 @@ from ..seq.genome import Genome
 from ..seq.types import I64, U8, U32, Bool
 from ..seq.variants import FLAG_NAMES, UNSCORED, Flag, changes, check_reference, normalized
 from ..seq.vcf_text import Records, allele_table
-from .progress import Follow, Progress
+from .progress import Progress
 
-__all__ = ["Contigs", "Survey", "kept_records", "named_files", "read_known", "survey"]
+__all__ = ["Contigs", "Kept", "Survey", "kept_records", "most_kept_units", "named_files", "read_known", "survey"]
 
 
 @dataclass
@@ -143,23 +143,34 @@ def _reasons(flags: U32) -> Counter[str]:
     return Counter({name: count for name, count in counts.items() if count})
 
 
-def kept_records(source: VcfSource, inside: Bool, expect: Callable[[I64], None], follow: Follow) -> Iterator[Records]:
-    """The records of a file that have an allele inside, bool[n] of all its alleles, in units of as many as `variants`.
+@dataclass(frozen=True)
+class Kept:
+    """Records that were kept, their alleles by their rows among all of the file, and the share of it that was read."""
 
-    `expect` is told of each unit's alleles by their rows among all, before the unit is given. Raises FormatError where
-    the file has other alleles than it had.
+    records: Records
+    rows: I64
+    share: float
+
+
+def most_kept_units(inside: Bool) -> int:
+    """How many units `kept_records` gives at most."""
+    return int(np.count_nonzero(inside)) // UNIT_RECORDS + 1
+
+
+def kept_records(source: VcfSource, inside: Bool) -> Iterator[Kept]:
+    """The records of a file that have an allele inside, bool[n] of all its alleles, in units of as many as `variants`,
+    or of more.
+
+    Raises FormatError where the file has other alleles than it had.
     """
     pending: list[U8] = []
     rows: list[I64] = []
     first, done, lines = 1, 0, 0
     at = len(source.header.meta) + 2
 
-    def unit() -> Records:
-        text = np.concatenate(pending)
-        records = Records.parse(text, first, source.path)
-        expect(np.concatenate(rows))
-        follow.unit(len(records), done / max(1, len(inside)))
-        return records
+    def unit() -> Kept:
+        records = Records.parse(np.concatenate(pending), first, source.path)
+        return Kept(records, np.concatenate(rows), done / max(1, len(inside)))
 
     for records in source:
         record = allele_table(records).record

@@ -65,14 +65,11 @@ class ScoredAlleles:
         """The alleles of a unit to come, by their rows among all; units come in this order."""
         self._expected.append(rows)
 
-    def add(self, unit: ScoredUnit) -> None:
-        """Take in the next unit."""
+    def seen(self, unit: ScoredUnit) -> Ranked:
+        """The scored alleles inside of the next unit."""
         rows = self._expected.popleft()
         alleles, records, fields = unit.alleles, unit.records, unit.fields
         good = np.flatnonzero(self.inside[rows] & ~np.isnan(fields["DIFF"]))
-        self.scored[rows[good]] = True
-        if not len(good):
-            return
         record = alleles.record[good]
         spans = {name: records.columns[record, at : at + 2] for name, at in _TEXTS.items()}
         texts = {name: Windows.from_spans(records.text, span[:, 0], span[:, 1] - 1) for name, span in spans.items()}
@@ -80,7 +77,13 @@ class ScoredAlleles:
         numbers: dict[str, F32 | I64] = {"POS": records.position[record]}
         numbers |= {name: fields[name][good] for name in ("REF", "ALT")}
         numbers["LOGOR"] = fields["LOGOR"][good] if "LOGOR" in fields else np.full(len(good), np.nan, np.float32)
-        self._ranking.add(Ranked(rows[good], fields["DIFF"][good], numbers, texts))
+        return Ranked(rows[good], fields["DIFF"][good], numbers, texts)
+
+    def add(self, alleles: Ranked) -> None:
+        """Take in what was `seen`."""
+        self.scored[alleles.row] = True
+        if len(alleles):
+            self._ranking.add(alleles)
 
     def candidates(self) -> Ranked | None:
         """The best of what came; None where nothing did."""

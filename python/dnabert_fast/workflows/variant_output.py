@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,13 @@ from ..analysis.variants import ScoredUnit, Scorer
 from ..errors import FormatError
 from ..io import TABLES, VARIANTS, ends_with
 from ..io.vcf import header_lines
-from ..io.vcf_source import VcfSource
 from ..seq.batch import Windows
 from ..seq.types import F32
 from ..seq.variants import FLAG_NAMES
 from ..seq.vcf_text import Header, splice
-from .outputs import Output, open_sink
+from .outputs import Output
 
-__all__ = ["VariantOutput", "variant_output"]
+__all__ = ["variant_output"]
 
 
 def variant_output(
@@ -62,32 +60,6 @@ def variant_output(
     columns = [("CHROM", "str"), ("POS", "int"), ("ID", "str"), ("REF", "str"), ("ALT", "str")]
     columns += [(name, "float") for name in fields.values()] + [(flag, "str")]
     return Output("output", path, {"kind": "table", "columns": columns}, _put_rows), []
-
-
-class VariantOutput:
-    """The same, open in a stack, to be written straight."""
-
-    def __init__(
-        self,
-        stack: ExitStack,
-        output: str | Path,
-        source: VcfSource,
-        prefix: str,
-        scorers: Sequence[Scorer],
-        settings: dict[str, Any],
-        overwrite: bool,
-    ) -> None:
-        self._output, self._notes = variant_output(output, source.header, prefix, scorers, settings, overwrite)
-        self._sink = stack.enter_context(open_sink(self._output.sink, output))
-
-    def write(self, unit: ScoredUnit) -> None:
-        """Write the records of a unit."""
-        self._output.put(self._sink, unit)
-
-    def notes(self) -> list[str]:
-        """What the file turned out to be, once it is closed."""
-        unsorted = getattr(self._sink, "unsorted", False)
-        return self._notes + (["the input is not sorted by position, so the output has no index"] if unsorted else [])
 
 
 def _declarations(meanings: dict[str, str], prefix: str, settings: dict[str, Any]) -> list[bytes]:

@@ -46,11 +46,11 @@ from .scorers import (
     window_notes,
 )
 from .session import Session
-from .variant_output import VariantOutput, variant_output
+from .variant_output import variant_output
 from .verb import run_verb
 from .work import Work, inputs_folder, precision_of, stored_input, try_places
 
-__all__ = ["VariantOutput", "open_variants", "variant_facts", "variant_settings", "variants", "window_notes"]
+__all__ = ["open_variants", "variant_facts", "variant_settings", "variants", "window_notes"]
 
 _MISMATCHES = ("error", "warn", "skip")
 _SHARD_SECTIONS = 1
