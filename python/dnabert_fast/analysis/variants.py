@@ -10,9 +10,10 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from ..engine.meter import Meter, in_turn
-from ..engine.model import Model, Run
+from ..engine.model import Model
 from ..engine.predict import Prepared
 from ..engine.scores import Readout
+from ..engine.together import Run
 from ..errors import ReferenceMismatch
 from ..seq.batch import Windows
 from ..seq.genome import Genome

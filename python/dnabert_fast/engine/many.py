@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 from ..nn.encoder import Encoder
 from ..nn.many import many_headed, on_encoder
 from .fleet import Fleet
 from .model import Model, load
+from .requests import Request
 
 __all__ = ["Encoders", "Recipe", "Together", "joined", "together"]
 
@@ -78,9 +79,6 @@ def joined(groups: Sequence[Together], recipes: Sequence[Recipe], threads: int) 
     ]
 
 
-_Request: TypeAlias = "tuple[int, tuple[Callable[..., Callable[[], Any]], Any, tuple[Any, ...], int]]"
-
-
 class _Share(Fleet):
     """What one of several models has of a fleet."""
 
@@ -112,9 +110,9 @@ class _Panel:
     def notes(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(note for model in self.models for note in model.notes))
 
-    def begin(self, request: _Request, tick: Callable[[float], None]) -> Callable[[], Any]:
-        number, (ask, prepared, options, max_tokens) = request
-        return ask(replace(self.models[number], max_tokens=max_tokens), prepared, tick, *options)
+    def begin(self, request: tuple[int, Request], tick: Callable[[float], None]) -> Callable[[], Any]:
+        number, of_model = request
+        return of_model.begin(self.models[number], tick)
 
 
 def _panel(device: str, recipes: tuple[Recipe, ...], threads: int) -> _Panel:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -26,7 +24,6 @@ from .attention import Attended, Ragged, begin_attention, normalised, over_stran
 from .fleet import Fleet, device_names
 from .given import UNIT_SEQUENCES, Sequences, paired_units, units
 from .likelihood import Blanked, begin_likelihood
-from .pipeline import pipeline
 from .predict import (
     MAX_TOKENS,
     Later,
@@ -38,20 +35,20 @@ from .predict import (
     prepare,
     strand_mean,
 )
+from .requests import Request, ask_fleet
 from .runner import Runner
 from .scores import Readout
+from .together import Run, run_together
 from .workers import Workers
 
 if TYPE_CHECKING:
     from ..nn.config import WindowBlock
     from ..nn.network import Network
 
-__all__ = ["STRANDS", "UNIT_SEQUENCES", "Model", "Run", "Sequences", "load", "run_together"]
+__all__ = ["STRANDS", "UNIT_SEQUENCES", "Model", "Sequences", "load"]
 
 STRANDS = ("+", "-", "both")
 
-Unit = TypeVar("Unit")
-Work = TypeVar("Work")
 Result = TypeVar("Result")
 
 
@@ -153,8 +150,7 @@ class Model:
         """Ask for the mean log-likelihood of the hidden k-mers of each window, float64 [n], the mean of both strands
         where the model reads both; as `begin`. The model has a masked-LM head."""
         if self.fleet is not None:
-            request = Model.begin_likelihood, blanked, (), self.max_tokens
-            return partial(_answered, self.fleet, self.fleet.ask(request, tick or _silent))
+            return ask_fleet(self.fleet, Request(Model.begin_likelihood, blanked, (), self.max_tokens), tick)
         part = _part(tick, len(blanked))
         sides = [begin_likelihood(self.network, side, self.max_tokens, part, self.runner) for side in blanked]
 
@@ -188,8 +184,7 @@ class Model:
         On a GPU the work has only been queued when this returns, so that the next unit's can be queued behind it.
         """
         if self.fleet is not None:
-            request = Model.begin, prepared, (pooling,), self.max_tokens
-            return partial(_answered, self.fleet, self.fleet.ask(request, tick or _silent))
+            return ask_fleet(self.fleet, Request(Model.begin, prepared, (pooling,), self.max_tokens), tick)
         part = _part(tick, len(prepared))
         rest = self.max_tokens, part, self.runner
         begin = begin_base_logits if self.labels_bases else begin_logits
@@ -212,22 +207,15 @@ class Model:
         """
         logits = self.scores_windows if logits is None else logits
         if self.fleet is not None:
-            request = Model.begin_attention, prepared, (logits,), self.max_tokens
-            return partial(_answered, self.fleet, self.fleet.ask(request, tick or _silent))
+            return ask_fleet(self.fleet, Request(Model.begin_attention, prepared, (logits,), self.max_tokens), tick)
         rest = self.max_tokens, _part(tick, len(prepared)), self.runner
         sides = [begin_attention(self.network, side, *rest, logits=logits) for side in prepared]
         return lambda: over_strands([side() for side in sides])
 
-    def run(
-        self,
-        units: Iterable[Unit],
-        read: Callable[[Unit], Work],
-        compute: Callable[[Work], Callable[[], Result]],
-        write: Callable[[Result], None],
-        readers: int | None = None,
-    ) -> None:
-        """See `run_together`; of this model alone."""
-        run_together([self], units, read, compute, write, readers)
+    @property
+    def run(self) -> Run:
+        """How a job runs that asks this model alone; see `run_together`."""
+        return partial(run_together, [self])
 
     def _answers(
         self, sequences: Sequences, pooling: str | None = None, second: Sequences | None = None
@@ -348,47 +336,6 @@ class Model:
             raise DnabertError(f"model {self.name} takes pairs; give a table with columns sequence and sequence2")
 
 
-class Run(Protocol):
-    """How a job runs: `Model.run`, or `run_together` of several models."""
-
-    def __call__(
-        self,
-        units: Iterable[Unit],
-        read: Callable[[Unit], Work],
-        compute: Callable[[Work], Callable[[], Result]],
-        write: Callable[[Result], None],
-        readers: int | None = None,
-    ) -> None: ...
-
-
-def run_together(
-    models: Sequence[Model],
-    units: Iterable[Unit],
-    read: Callable[[Unit], Work],
-    compute: Callable[[Work], Callable[[], Result]],
-    write: Callable[[Result], None],
-    readers: int | None = None,
-) -> None:
-    """The `pipeline` of a job that asks these models, with a reader and enough units for each device.
-
-    `compute` asks (see `Model.begin`) and returns what waits for the result; that is called where results are written.
-    """
-    fleets = [model.fleet for model in models if model.fleet is not None]
-    devices = max([1, *(len(fleet.devices) for fleet in fleets)])
-
-    def cancel() -> None:
-        for fleet in fleets:
-            fleet.stop()
-
-    readers, depth = readers or devices, max(4, 3 * devices)
-    began, before = time.perf_counter(), [model.busy for model in models]
-    pipeline(units, read, compute, lambda wait: write(wait()), readers=readers, depth=depth, cancel=cancel)
-    took = time.perf_counter() - began
-    for model, at_first in zip(models, before, strict=True):
-        if at_first is not None and (at_last := model.busy) is not None:
-            model.runner.share = (at_last - at_first) / took
-
-
 def load(
     model: str | Path,
     *,
@@ -429,15 +376,6 @@ def load(
     ).with_strand(strand)
 
 
-_Request: TypeAlias = "tuple[Callable[..., Callable[[], Any]], list[Any], tuple[Any, ...], int]"
-"""What is asked of a process of a fleet: a method of Model, its windows, what else it takes, and the batch limit."""
-
-
-def _answered(fleet: Fleet, answer: Future[Result]) -> Result:
-    """The answer; the fleet is handed along because its processes end when nobody holds it."""
-    return answer.result()
-
-
 @dataclass(frozen=True)
 class _Resident:
     """A model in a process of its own; see `Fleet`."""
@@ -448,17 +386,12 @@ class _Resident:
     def notes(self) -> tuple[str, ...]:
         return self.model.notes
 
-    def begin(self, request: _Request, tick: Callable[[float], None]) -> Callable[[], Any]:
-        ask, prepared, options, max_tokens = request
-        return ask(replace(self.model, max_tokens=max_tokens), prepared, tick, *options)
+    def begin(self, request: Request, tick: Callable[[float], None]) -> Callable[[], Any]:
+        return request.begin(self.model, tick)
 
 
 def _resident(folder: str, device: str, **options: Any) -> _Resident:
     return _Resident(load(folder, device=device, **options))
-
-
-def _silent(share: float) -> None:
-    """Nobody asks how far it is."""
 
 
 def _part(tick: Callable[[float], None] | None, parts: int) -> Callable[[float], None]:

@@ -11,8 +11,9 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from ..analysis.variants import Asked, Scorer
-from ..engine.model import Model, Run
+from ..engine.model import Model
 from ..engine.predict import Prepared
+from ..engine.together import Run
 from ..seq.types import F64
 from ..seq.variants import Placed
 
@@ -79,13 +80,7 @@ class Watch:
         return run if self.real else _read_only
 
 
-def _read_only(
-    units: Iterable[Unit],
-    read: Callable[[Unit], Work],
-    compute: Callable[[Work], Callable[[], Result]],
-    write: Callable[[Result], None],
-    readers: int | None = None,
-) -> None:
+def _read_only(units: Iterable[Unit], read: Callable[[Unit], object], *rest: Any, **more: Any) -> None:
     """See `Run`; nothing is computed."""
     for unit in units:
         read(unit)
@@ -107,16 +102,10 @@ class _CountingModel(Model):
         self.watch.tally.add(prepared)
         return prepared
 
-    def run(
-        self,
-        units: Iterable[Unit],
-        read: Callable[[Unit], Work],
-        compute: Callable[[Work], Callable[[], Result]],
-        write: Callable[[Result], None],
-        readers: int | None = None,
-    ) -> None:
+    @property
+    def run(self) -> Run:
         """See `Model.run`."""
-        self.watch.run(super().run)(units, read, compute, write, readers)
+        return self.watch.run(super().run)
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from ..analysis.variants import Scorer
 from ..analysis.zeroshot import LikelihoodScorer
 from ..engine.given import check_lengths
 from ..engine.many import Encoders, Recipe, Together, joined, together
-from ..engine.model import Model, Run, run_together
+from ..engine.model import Model
 from ..engine.scores import Readout
+from ..engine.together import Run, run_together
 from ..errors import DnabertError, FormatError
 from ..io.rows import open_lines
 from ..nn.config import NetworkConfig
