@@ -266,6 +266,16 @@ def test_training_stops_where_numbers_end(
     assert all(torch.equal(before[name].nan_to_num(9), after[name].nan_to_num(9)) for name in before)
 
 
+def test_a_dev_set_that_ends_in_no_number_stops_training(
+    data: LabelledSet, dev: LabelledSet, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last step's weights are judged by no further step: they are not taken for the best."""
+    judged = iter([{"loss": 0.5, "mcc": 0.1, "classes_predicted": 2}, {"loss": float("nan"), "mcc": 0.9}])
+    monkeypatch.setattr(loop, "evaluate", lambda *given: next(judged))
+    with pytest.raises(DnabertError, match=r"step 8 of 12: the loss of the dev set is nan.*the best before was step 4"):
+        train(NetworkLearner(fresh(data, recipe)), data, dev, recipe, 1)
+
+
 def test_a_collapse_is_said(data: LabelledSet, dev: LabelledSet, recipe: Recipe) -> None:
     network = fresh(data, recipe)
     with torch.no_grad():

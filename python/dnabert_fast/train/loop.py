@@ -55,8 +55,8 @@ def train(
     the loss of `Criterion`. A step is `recipe.batch` sequences in packed batches of at most `learner.max_tokens`
     tokens, whose gradients are summed. Which evaluation is best `criterion.rank` says. The order of rows, strands,
     shifts and dropout are functions of seed and step: equal seeds give equal weights on one machine with one thread
-    count. `report` is told of each step and evaluation. Raises DnabertError, naming the step, where the loss or the
-    gradient is not finite; the module then has the weights of the step before.
+    count. `report` is told of each step and evaluation. Raises DnabertError, naming the step, and the best one
+    before, where a loss or the gradient is not finite; the module then has the weights of the step before.
     """
     per_epoch = -(-len(data) // recipe.batch)
     total = per_epoch * recipe.epochs
@@ -74,25 +74,35 @@ def train(
         for step, (rows, reverse, shift) in enumerate(_steps(len(data), recipe, seed), 1):
             rate = linear_rate(step, peak=recipe.learning_rate, warm_up=warm_up, total=total)
             part = shifted(data.take(rows), shift)
-            loss, norm = stepper(part, reverse, rate, _key(seed, step), f"step {step} of {total}")
-            seen += len(rows)
-            epoch = step / per_epoch
-            seconds = time.monotonic() - began
-            report(
-                {"event": "step", "step": step, "steps": total, "epoch": epoch, "loss": loss, "learning_rate": rate,
-                 "gradient_norm": norm, "sequences": seen, "seconds": seconds}
-            )  # fmt: skip
-            if step in eval_steps:
+            where = f"step {step} of {total}"
+            try:
+                loss, norm = stepper(part, reverse, rate, _key(seed, step), where)
+                seen += len(rows)
+                epoch = step / per_epoch
+                seconds = time.monotonic() - began
+                report(
+                    {"event": "step", "step": step, "steps": total, "epoch": epoch, "loss": loss, "learning_rate": rate,
+                     "gradient_norm": norm, "sequences": seen, "seconds": seconds}
+                )  # fmt: skip
+                if step not in eval_steps:
+                    continue
                 metrics = evaluate(learner, dev)
-                better = best is None or rank(metrics) > rank(best.metrics)
-                if better:
-                    best = _Best(step, metrics, _copied(module))
-                worse = 0 if better else worse + 1
-                facts = {"step": step, "epoch": epoch, **metrics, "best": better}
-                report({"event": "evaluation", **facts, "warning": collapse_warning(metrics)})
-                if recipe.patience is not None and worse >= recipe.patience:
-                    break
-                module.train()
+                _check("the loss of the dev set", metrics["loss"])
+            except _NoNumber as wrong:
+                good = "nothing was judged before" if best is None else f"the best before was step {best.step}"
+                raise DnabertError(
+                    f"{where}: {wrong}; training stopped without a model ({good}): lower the learning rate "
+                    f"({recipe.learning_rate:g}) or warm up longer"
+                ) from None
+            better = best is None or rank(metrics) > rank(best.metrics)
+            if better:
+                best = _Best(step, metrics, _copied(module))
+            worse = 0 if better else worse + 1
+            facts = {"step": step, "epoch": epoch, **metrics, "best": better}
+            report({"event": "evaluation", **facts, "warning": collapse_warning(metrics)})
+            if recipe.patience is not None and worse >= recipe.patience:
+                break
+            module.train()
     assert best is not None, "the last step is always evaluated"
     module.load_state_dict(best.weights, strict=False)
     module.eval()
@@ -135,6 +145,15 @@ def _evaluation_steps(per_epoch: int, total: int, evaluations: int) -> set[int]:
     return {min(total, math.ceil(i * share - 1e-9)) for i in range(1, math.ceil(total / share) + 1)} | {total}
 
 
+class _NoNumber(Exception):
+    """A loss or a norm is not finite."""
+
+
+def _check(what: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise _NoNumber(f"{what} is {value}")
+
+
 def _steps(n: int, recipe: Recipe, seed: int) -> Iterator[tuple[I64, Bool, I64]]:
     """Rows, strands and shifts of each step; every epoch has its own order, strands and shifts."""
     for epoch in range(recipe.epochs):
@@ -163,12 +182,8 @@ class _Stepper:
             group["lr"] = rate
         loss = self._in_memory(data, reverse, key, where)
         norm = float(torch.nn.utils.clip_grad_norm_(self.learner.module.parameters(), self.recipe.clip))
-        if not math.isfinite(loss) or not math.isfinite(norm):
-            what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient's norm is {norm}"
-            raise DnabertError(
-                f"{where}: {what}; training stopped: lower the learning rate ({self.recipe.learning_rate:g}) or warm "
-                "up longer"
-            )
+        _check("the loss", loss)
+        _check("the gradient's norm", norm)
         self.optimizer.step()
         return loss, norm
 
