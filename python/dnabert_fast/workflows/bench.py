@@ -22,7 +22,7 @@ from ..engine.model import Model, load
 from ..engine.predict import batch_tokens
 from ..engine.runner import Runner
 from ..engine.scores import Readout
-from ..errors import BackendUnavailable, DnabertError
+from ..errors import DnabertError
 from ..io.vcf_source import VcfSource
 from ..nn.backends import available, choose
 from ..nn.config import PRESETS
@@ -35,6 +35,7 @@ from ..seq.genome import Genome
 from ..seq.plan import Stretch
 from ..seq.types import U8
 from ..seq.vcf_text import Records
+from .check_precisions import asked_precisions
 from .common import check_outputs, write_summary
 from .estimate import of_records, of_stretches
 from .gate import DEMO_GENOME, DEMO_VCF, answer, gate_window, has_scores
@@ -95,7 +96,8 @@ def bench(
     if len(device_names(device)) > 1:
         raise DnabertError(f"--device {device}: one device is measured at a time")
     names = (model,) if model is not None else _NETWORKS[: 1 if quick else None]
-    precisions = _precisions(device, precision)
+    there = available(device)
+    precisions = asked_precisions(precision, there)
     if threads is not None:
         torch.set_num_threads(threads)
     seconds = _QUICK if quick else _SECONDS
@@ -126,7 +128,7 @@ def bench(
         "reference": None if reference is None else {n: reference[n] for n in ("date", "device", "others")},
         "ratios": compared(rows, reference),
         "notes": _notes(busy, None if reference is None else reference["others"]),
-        "unavailable": {name: why for name, why in available(device).items() if why is not None},
+        "unavailable": {name: why for name, why in there.items() if why is not None},
         "seconds": round(time.monotonic() - began, 1),
     }
     write_summary(json_file, facts)
@@ -147,18 +149,6 @@ def _notes(here: float, there: float | None) -> list[str]:
         for whose, share in shares.items()
         if share > _DISTURBED
     ]
-
-
-def _precisions(device: str, precision: str) -> list[str]:
-    """The precisions to measure, fastest first; BackendUnavailable where the one named is not to be had."""
-    there = available(device)
-    if precision == "all":
-        return [name for name, why_not in there.items() if why_not is None]
-    if precision not in there:
-        raise DnabertError(f"--precision {precision}: choose all or one of {', '.join(there)}")
-    if (why := there[precision]) is not None:
-        raise BackendUnavailable(why)
-    return [precision]
 
 
 def _tokenizer(bases: U8, seconds: float) -> Iterator[Rate]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from ..io.atomic import writing
 from ..nn.backends import available
 from ..nn.config import NetworkConfig
 from ..seq.genome import Genome
-from .check_precisions import Judging
+from .check_precisions import Judging, asked_precisions
 from .check_scores import KeptScores, read_scores, write_scores
 from .common import check_outputs, write_summary
 from .gate import COUNT, DEMO_GENOME, DEMO_VCF, Sample, gate_window, has_scores, read_sample
@@ -65,7 +64,9 @@ def check(
     kept = _kept(against, variants, genome, window, count)
     several, device = device_names(device), device_names(device)[0]
     there = available(device)
-    names = _names(precision, there)
+    if (why := there.get("fp32")) is not None:
+        raise BackendUnavailable(why)
+    names = asked_precisions(precision, there)
     fp32 = load(model, device=device, precision="fp32", threads=threads)
     config = fp32.network.config
     column = None if class_name is None else fp32.readout(class_name).column
@@ -123,19 +124,6 @@ def _kept(
     if any(given is not None for given in (variants, *own)):
         raise DnabertError("--against takes SNVs and window from its file; leave out --variants, --window, --count")
     return read_scores(against)
-
-
-def _names(precision: str, there: Mapping[str, str | None]) -> list[str]:
-    """The precisions to check, fastest first; BackendUnavailable where the one named is not to be had."""
-    if (why := there.get("fp32")) is not None:
-        raise BackendUnavailable(why)
-    if precision == "all":
-        return [name for name, why_not in there.items() if why_not is None]
-    if precision not in there:
-        raise DnabertError(f"--precision {precision}: choose all or one of {', '.join(there)}")
-    if (why := there[precision]) is not None:
-        raise BackendUnavailable(why)
-    return [precision]
 
 
 def _sample_of(kept: KeptScores, network: str, config: NetworkConfig, genome: str | Path) -> Sample:

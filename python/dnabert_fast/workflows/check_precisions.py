@@ -13,6 +13,7 @@ import torch
 
 from ..engine.meter import Meter
 from ..engine.model import Model, load
+from ..errors import BackendUnavailable, DnabertError
 from ..seq.types import F32
 from .check_scores import KeptScores
 from .gate import PARITY, Comparison, Sample, answer, compare, timed
@@ -20,9 +21,23 @@ from .layers import LOW, find_exceptions, label
 from .precision import Verdict, device_name, recall
 from .progress import Advance, Progress, silent
 
-__all__ = ["Judging"]
+__all__ = ["Judging", "asked_precisions"]
 
 _REFERENCE = "reference"
+
+
+def asked_precisions(precision: str, there: Mapping[str, str | None]) -> list[str]:
+    """The precisions that a device has (see `available`), fastest first, or the one named.
+
+    BackendUnavailable where that is not to be had.
+    """
+    if precision == "all":
+        return [name for name, why_not in there.items() if why_not is None]
+    if precision not in there:
+        raise DnabertError(f"--precision {precision}: choose all or one of {', '.join(there)}")
+    if (why := there[precision]) is not None:
+        raise BackendUnavailable(why)
+    return [precision]
 
 
 class Judging:
