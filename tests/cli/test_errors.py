@@ -317,3 +317,64 @@ def test_the_real_command(
     done = real("variants", *inputs, "-m", folder, "-o", out / "o.vcf.gz", "--window", 12)
     said((done.returncode, done.stdout.decode(), done.stderr.decode()))
     assert os.listdir(out) == []
+
+
+FILES: dict[str, tuple[str, ...]] = {
+    "variants": ("{vcf}", "{genome}", "-m", "{model}", "--window", "12"),
+    "scan": ("{genome}", "-m", "{model}", "--window", "12"),
+    "predict": ("{genome}", "-m", "{model}"),
+    "embed": ("{genome}", "-m", "{model}"),
+    "tokenize": ("{genome}", "-k", "3"),
+    "attention": ("{genome}", "-m", "{model}"),
+    "lookup": ("{vcf}", "{vcf}"),
+    "haplotypes": ("{vcf}", "{genome}", "-m", "{model}", "--window", "12"),
+    "saturate": ("{genome}", "--genome-wide", "-m", "{model}", "--window", "12"),
+    "report": ("{vcf}",),
+}
+FOLDERS: dict[str, tuple[str, ...]] = {
+    "demo": (),
+    "evaluate": ("{genome}", "-m", "{model}"),
+    "evaluate --variants": ("{vcf}", "--truth", "ID"),
+    "motifs": ("{genome}", "-m", "{model}"),
+    "mutate": ("{genome}", "-m", "{model}", "--region", "c:1-20"),
+    "screen": ("{vcf}", "{genome}", "-m", "{model}", "--window", "12"),
+    "finetune": ("--train", "{rows}", "--dev", "{rows}", "-m", "{model}", "--preset", "general"),
+    "pretrain": ("{genome}",),
+    "prepare tfbs": ("{genome}", "--peaks", "{vcf}", "--dev", "c"),
+}
+
+
+@pytest.mark.parametrize("verb", [*FILES, "--summary", "--calls", "merge"])
+def test_a_folder_where_a_file_is_to_be_written(
+    cli: Cli, vcf: Path, genome: Path, model: Path, out: Path, tmp_path: Path, verb: str
+) -> None:
+    """One wording, whatever the kind of file."""
+    place = tmp_path / "adir"
+    place.mkdir()
+    words: list[object] = [word.format(vcf=vcf, genome=genome, model=model) for word in FILES.get(verb, FILES["scan"])]
+    if verb == "merge":
+        assert cli("scan", *words, "-o", out / "o.bw", "--work", tmp_path / "w").code == 0  # type: ignore[attr-defined]
+        (out / "o.bw").unlink()
+        (out / "o.bw").mkdir()
+        place, words = out / "o.bw", [tmp_path / "w"]
+    elif verb.startswith("--"):
+        verb, words = "scan", [*words, "-o", out / "o.bw", verb, place]
+    else:
+        words += ["-o", place]
+    assert said(cli(verb, *words)) == f"error: {place}: is a folder; give a file name for the output"
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", FOLDERS)
+def test_a_file_where_a_folder_is_to_be_made(
+    cli: Cli, vcf: Path, genome: Path, model: Path, tmp_path: Path, verb: str
+) -> None:
+    place = tmp_path / "afile"
+    place.write_text("mine")
+    rows = tmp_path / "rows.csv"
+    rows.write_text("sequence,label\nACGTACGTACGTACGT,0\nTTGTACGTACGTACGA,1\n")
+    words = [word.format(vcf=vcf, genome=genome, model=model, rows=rows) for word in FOLDERS[verb]]
+    assert (
+        said(cli(*verb.split(), *words, "-o", place)) == f"error: {place}: is a file; give a folder name for the output"
+    )
+    assert place.read_text() == "mine"

@@ -115,3 +115,12 @@ def test_variants_that_cannot_be_judged_end_with_one_line(
     assert err.startswith("error: ")
     assert len(err.splitlines()) == 1
     assert message in err
+
+
+def test_bins_without_features_are_refused(cli: Cli, vcf: Path, out: Path) -> None:
+    """Those of distances to nothing would be passed over."""
+    for bins in ("20", "100,1000,10000"):  # the second is what is taken where none are given
+        code, _, err = cli("evaluate", "--variants", vcf, "--truth", "DP", "--bins", bins, "-o", out / "judged")
+        assert (code, err.count("\n")) == (1, 1)
+        assert f"--bins {bins}: are distances to features; give --features FILE.bed too" in err
+        assert not (out / "judged").exists()

@@ -63,6 +63,11 @@ def begun(folder: Path, **changed: Any) -> Job:
         ({"inputs": IDENTITY["inputs"] | {"regions": {"bytes": 1, "blake2b": ""}}}, "input regions was not given, is"),
         ({"inputs": {}}, "input genome was given, is not given"),
         ({"outputs": {"output": ".tsv"}}, r"--output was \.bw, is \.tsv"),
+        (
+            {"inputs": {"genome": {"bytes": 5, "blake2b": "01"}}},
+            r"not the file it was \(/data/g.fa; of the same size\)",
+        ),
+        ({"options": {"window": 300, "max_n": 0.5, "alias": "12" * 8}}, "alias was None, is 121212121212;"),
         ({"shards": 4}, "it has 3 shards, not 4"),
         ({"shard_size": 2, "shards": 6}, "shard-size was 4, is 2"),
     ],
@@ -72,6 +77,26 @@ def test_another_job_is_named_by_what_differs(tmp_path: Path, changed: dict[str,
     assert begun(tmp_path).key == first.key == read_job(tmp_path).key
     with pytest.raises(DnabertError, match=f"holds another job: .*{what}"):
         begun(tmp_path, **changed)
+
+
+@pytest.mark.parametrize(
+    ("name", "was", "now", "what"),
+    [
+        ("model", "ab" * 32, "cd" * 32, r"model is another than it was \(hash abababababab then, cdcdcdcdcdcd now\)"),
+        ("model_my_net", "ab" * 32, "cd" * 32, r"model my_net is another than it was \(hash ab"),
+        ("ref_mismatch", "skip", "warn", "ref-mismatch was skip, is warn"),
+        (
+            "windows",
+            f"4 regions {'ab' * 32}",
+            f"5 regions {'cd' * 32}",
+            "windows was 4 regions abababababab, is 5 regions",
+        ),
+    ],
+)
+def test_models_and_tables_are_told_as_others(tmp_path: Path, name: str, was: str, now: str, what: str) -> None:
+    begun(tmp_path, options={name: was})
+    with pytest.raises(DnabertError, match=f"^--work {tmp_path}: holds another job: {what}"):
+        begun(tmp_path, options={name: now})
 
 
 def test_of_two_that_begin_at_once_the_first_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -280,7 +280,7 @@ def test_writing_under_a_file(make: Make, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CheckpointError, match=r"file/model: cannot be written"):
         write_network(make(), tmp_path / "file" / "model")
-    with pytest.raises(CheckpointError, match=r"file: cannot be written: a file of that name"):
+    with pytest.raises(CheckpointError, match=r"file: is a file; give a folder name for the output"):
         write_network(make(), tmp_path / "file")
 
 

@@ -259,7 +259,7 @@ def test_another_run_is_refused(
             "--model start: has the vocabulary of 4-mers, and --preset or --kmer say 3; give --kmer 4",
         ),
         ({"model": "x"}, "x: no such model"),
-        ({"output": "genome.fa"}, "the folder cannot be made"),
+        ({"output": "genome.fa"}, "is a file; give a folder name for the output"),
         ({"learning_rate": float("nan")}, "--learning-rate nan must be greater than 0"),
         ({"seed": 1 << 63}, "give a whole number from 0 to 2^63 - 1"),
         ({"output": ".", "model": "."}, "is an input too; choose another folder"),

@@ -174,7 +174,7 @@ def test_what_would_fail_at_the_end_is_refused_before_training(tmp_path: Path, f
     with pytest.raises(DnabertError, match="the test set has label 2"):
         finetune(**{**files, "test": table(poly_runs(9, 1, classes=3), tmp_path / "c")}, output=tmp_path / "o", **QUICK)
     assert not (tmp_path / "o").exists()
-    with pytest.raises(FormatError, match="the folder cannot be made"):
+    with pytest.raises(FormatError, match="is a file; give a folder name for the output"):
         finetune(**files, output=tmp_path / "file", **QUICK)
     with pytest.raises(CheckpointError):
         finetune(**files, output=tmp_path / "out", model=str(tmp_path / "none"), learning_rate=1e-3)

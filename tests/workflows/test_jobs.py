@@ -279,7 +279,10 @@ def test_another_job_is_refused_by_what_differs(
         ({"threshold": 0.5}, "threshold was 0.4, is 0.5"),
         ({"calls": None, "threshold": None}, r"--calls was \.bed\.gz, is None"),
         ({"output": tmp_path / "scan.tsv"}, r"--output was \.bw, is \.tsv"),
-        ({"model": str(make_model(seed=1))}, "model was [0-9a-f]+, is [0-9a-f]+"),
+        (
+            {"model": str(make_model(seed=1)), "window": 50},
+            r"window was 40, is 50; model is another than it was \(hash [0-9a-f]{12} then, [0-9a-f]{12} now\); give",
+        ),
         ({"strand": "both"}, r"strand was \+, is both"),
     ]:
         with pytest.raises(DnabertError, match=f"holds another job: .*{what}"):
@@ -287,6 +290,9 @@ def test_another_job_is_refused_by_what_differs(
     text = fasta.read_bytes()
     try:
         fasta.write_bytes(text.replace(b"A", b"C", 1))
+        with pytest.raises(DnabertError, match=r"input genome is not the file it was \(.*g.fa; of the same size\)"):
+            run(tmp_path / "scan.bw", **asked)
+        fasta.write_bytes(text + b"A")
         with pytest.raises(DnabertError, match=r"input genome is not the file it was \(.*g.fa; 2,[0-9]+ bytes then"):
             run(tmp_path / "scan.bw", **asked)
     finally:

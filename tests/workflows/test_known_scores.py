@@ -77,10 +77,14 @@ def test_auto_takes_the_tables_precision(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"window": 14}, "was made with window 12, this run has 14"),
-        ({"strand": "both"}, r"was made with strand \+, this run has both"),
+        ({"window": 14}, "was made with window 12 where this run has 14; its scores"),
+        ({"strand": "both"}, r"was made with strand \+ where this run has both; "),
         ({"windows": "tiled"}, "holds scores of centred windows"),
-        ({"seed": 1}, "was made with model "),
+        ({"seed": 1}, r"was made with another model \(hash [0-9a-f]{12}, this run's [0-9a-f]{12}\); its"),
+        (
+            {"seed": 1, "window": 14, "strand": "both"},
+            r"was made with another model \(.*\), window 12 where this run has 14, strand \+ where this run has both; ",
+        ),
     ],
 )
 def test_a_table_of_another_kind_is_refused(

@@ -292,5 +292,5 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path, make_model: Callab
     (out / "scores.tsv").write_text(">a\nACGTACGTAC\n")
     with pytest.raises(DnabertError, match=r"scores\.tsv.* is an input too"):
         mutate(model=model, output=out, sequences=out / "scores.tsv")
-    with pytest.raises(DnabertError, match="the folder cannot be made"):
+    with pytest.raises(DnabertError, match="is a file; give a folder name for the output"):
         mutate(model=model, output=fasta, sequences=fasta)

@@ -291,7 +291,7 @@ def test_mistakes_are_one_line_and_leave_nothing(
         ({"windows": None}, "--window BASES"),
         ({"windows": None, "window": 600}, "--window: 600 bases, but this model scores windows of 3 to 512 bases"),
         ({"windows": None, "window": 5000, "model": str(make_model("xl-mean"))}, "longer than every contig"),
-        ({"output": vcf}, "the folder cannot be made"),
+        ({"output": vcf}, "is a file; give a folder name for the output"),
     ):
         given: dict[str, Any] = {"model": str(make_model()), "output": tmp_path / "out", "windows": bed} | flags
         with pytest.raises(DnabertError) as error:

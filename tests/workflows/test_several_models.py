@@ -275,6 +275,10 @@ def test_a_report_finds_the_scores_of_each_model(
         ("A\n", r"list\.tsv:1: not a name, a folder"),
         ("# none\n\n", "names no model"),
         ("name\tfolder\n1A\tdemo\n", r"list\.tsv:2: NAME may hold"),
+        ("A\tdemo\nB\tdemo\tmaybe\n", r"^\S+list\.tsv:2: --class maybe: "),
+        ("#\nA\tdemo\tmaybe\n", r"^\S+list\.tsv:2: --class maybe: "),
+        ("A\tdemo\nB\t/no/model\n", r"^\S+list\.tsv:2: .*/no/model"),
+        ("A\tdemo\n\nA\tdemo\n", r"^\S+list\.tsv:3: two models are called A"),
         ("A\tdemo\nA\tdemo\n", "two models are called A"),
     ],
 )

@@ -94,7 +94,6 @@ def _judge_rows(flags: dict[str, Any]) -> None:
 
 def _judge_variants(flags: Mapping[str, Any]) -> None:
     """Judge scores of alleles."""
-    from ..workflows.judge_variants import DISTANCES
     from ..workflows.judge_variants import judge_variants as work
 
     if not flags["truth"]:
@@ -106,7 +105,7 @@ def _judge_variants(flags: Mapping[str, Any]) -> None:
         _show_variants,
         scores=flags["score"] or (),
         features=flags["features"] or (),
-        bins=flags["bins"] or DISTANCES,
+        bins=flags["bins"],
         classifiers=flags["classifier"] or ("logistic",),
     )
 

@@ -43,6 +43,7 @@ _JOB, _SHARDS, _FAILURES = "job.json", "shards", "failures.jsonl"
 _OURS = {_JOB, _SHARDS, _FAILURES, FIRST, FOLDER, RUNS, "inputs", "choices"}
 _FOLDER_SHARDS = 1000  # shards in a folder, so that no folder has more names than file systems like
 _CHECKERS = 4
+_HASH = re.compile(r"\b[0-9a-f]{16,}\b")
 
 
 def shard_range(shard: str | None, count: int) -> range:
@@ -293,7 +294,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], about: Mapping[
         if before == after or name == "shards":
             continue
         if name not in ("inputs", "options", "outputs"):
-            yield f"{_word(name)} was {before}, is {after}"
+            yield _change(name, before, after)
             continue
         before, after = before or {}, after or {}
         for key in dict.fromkeys((*before, *after)):
@@ -301,18 +302,25 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], about: Mapping[
             if was == is_now:
                 continue
             if name == "inputs" and was is not None and is_now is not None:
-                sizes = f"{was['bytes']:,} bytes then, {is_now['bytes']:,} now"
-                yield f"input {key} is not the file it was ({paths.get(key, key)}; {sizes})"
+                same = was["bytes"] == is_now["bytes"]
+                how = "of the same size" if same else f"{was['bytes']:,} bytes then, {is_now['bytes']:,} now"
+                yield f"input {key} is not the file it was ({paths.get(key, key)}; {how})"
             elif name == "inputs":
                 yield f"input {key} was {'not ' if was is None else ''}given, is {'' if was is None else 'not '}given"
             else:
-                yield f"{'--' if name == 'outputs' else ''}{_word(key)} was {was}, is {is_now}"
+                yield _change(f"--{key}" if name == "outputs" else key, was, is_now)
     if old.get("shards") != new.get("shards") and all(old.get(name) == new.get(name) for name in ("inputs", "options")):
         yield f"it has {old.get('shards')} shards, not {new.get('shards')}"
 
 
-def _word(name: str) -> str:
-    return name.replace("_", "-")
+def _change(name: str, was: object, is_now: object) -> str:
+    """One setting that differs; of models and tables their hashes, cut short, say that they are others."""
+    kind, _, own = name.partition("_")
+    word = f"{kind} {own}".strip() if kind == "model" else name.replace("_", "-")  # of several, each has a name
+    if all(isinstance(value, str) and _HASH.fullmatch(value) for value in (was, is_now)):
+        return f"{word} is another than it was (hash {str(was)[:12]} then, {str(is_now)[:12]} now)"
+    shown = (_HASH.sub(lambda found: found[0][:12], str(value)) for value in (was, is_now))
+    return "{} was {}, is {}".format(word, *shown)
 
 
 def _digest(content: Mapping[str, Any]) -> str:

@@ -18,7 +18,17 @@ from ..errors import DnabertError, FormatError
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["WrittenAside", "clear_leftovers", "failures", "publish", "publish_first", "writing"]
+__all__ = [
+    "WrittenAside",
+    "clear_leftovers",
+    "failures",
+    "make_folder",
+    "publish",
+    "publish_first",
+    "refuse_file",
+    "refuse_folder",
+    "writing",
+]
 
 _numbers = itertools.count()
 _ASIDE = re.compile(r"\.(?P<rest>.+)\.(?P<process>\d+)-\d+(\.\w+)*\.partial(\.\w+)?")
@@ -129,10 +139,34 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
+def refuse_folder(path: str | Path) -> None:
+    """Raise FormatError for an output that is a folder, where a file is to be written."""
+    if Path(path).is_dir():
+        raise FormatError(f"{path}: is a folder; give a file name for the output")
+
+
+def refuse_file(path: str | Path) -> None:
+    """Raise FormatError for an output that is a file, where a folder is to be made."""
+    if Path(path).exists() and not Path(path).is_dir():
+        raise FormatError(f"{path}: is a file; give a folder name for the output")
+
+
+def make_folder(path: str | Path) -> Path:
+    """The folder of an output, made where it is not there; FormatError where it cannot be made or written."""
+    folder = Path(path)
+    refuse_file(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FormatError(f"{path}: the folder cannot be made ({error.strerror or error})") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise FormatError(f"{path}: this folder cannot be written; choose another")
+    return folder
+
+
 def _check(final: Path) -> None:
     folder = final.parent
-    if final.is_dir():
-        raise FormatError(f"{final}: is a folder; give a file name for the output")
+    refuse_folder(final)
     if not folder.exists():
         raise FormatError(f"{final}: the folder {folder} does not exist; make it first")
     if not folder.is_dir():

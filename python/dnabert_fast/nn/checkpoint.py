@@ -108,7 +108,7 @@ def write_network(network: Network, folder: str | Path) -> None:
     """
     target = Path(folder)
     if target.exists() and not target.is_dir():
-        raise CheckpointError(f"{folder}: cannot be written: a file of that name is there")
+        raise CheckpointError(f"{folder}: is a file; give a folder name for the output")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # An existing folder may be one that cannot be renamed: the present one, a mount point.

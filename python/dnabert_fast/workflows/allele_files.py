@@ -72,6 +72,12 @@ class AlleleFile:
         """Whether a field may be in the file; VCFs may have some that they do not declare."""
         return name in self.fields or self._source is not None
 
+    def shown(self, most: int = 12) -> str:
+        """The names of its fields, for people; "none" where it has none but those of every record."""
+        names = [name for name in self.fields if name not in FIXED]
+        more = f" and {len(names) - most:,} more" if len(names) > most else ""
+        return f"{', '.join(names[:most])}{more}" or "none"
+
     @property
     def share(self) -> float | None:
         """How much of the file has been read, 0 to 1; None where nobody knows."""

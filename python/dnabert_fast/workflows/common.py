@@ -12,7 +12,7 @@ import numpy as np
 
 from ..engine.given import check_lengths
 from ..errors import DnabertError, FormatError
-from ..io.atomic import writing
+from ..io.atomic import make_folder, refuse_folder, writing
 from ..io.bed import read_bed
 from ..nn.config import NetworkConfig
 from ..seq.aliases import AliasTable, resolve
@@ -83,7 +83,8 @@ def window_length(given: int | None, trained: int | None, k: int, *, scored_by: 
 def check_outputs(inputs: Sequence[str | Path | None], outputs: Mapping[str, str | Path | None]) -> None:
     """Raise DnabertError where an output, by its flag, would replace an input or another output.
 
-    Raises FormatError where `--summary` could not be written: before hours of work and not after.
+    All outputs are files. Raises FormatError for a folder, and where `--summary` could not be written: before hours of
+    work and not after.
     """
     taken = {os.path.realpath(path): "an input" for path in inputs if path is not None and str(path) != "-"}
     for flag, path in outputs.items():
@@ -91,6 +92,7 @@ def check_outputs(inputs: Sequence[str | Path | None], outputs: Mapping[str, str
             continue
         if (what := taken.get(os.path.realpath(path))) is not None:
             raise DnabertError(f"{flag} {path} is {what} too; give two names")
+        refuse_folder(path)
         taken[os.path.realpath(path)] = f"what {flag} writes"
     summary = outputs.get("--summary")
     if summary is not None:
@@ -103,17 +105,10 @@ def made_folder(output: str | Path, inputs: Sequence[str | Path | None] = ()) ->
 
     Raises DnabertError where it is one of the `inputs`, FormatError where it cannot be made or written.
     """
-    folder = Path(output)
-    place = os.path.realpath(folder)
+    place = os.path.realpath(output)
     if os.path.exists(place) and place in {os.path.realpath(path) for path in inputs if path is not None}:
         raise DnabertError(f"-o {output}: is an input too; choose another folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as wrong:
-        raise FormatError(f"{output}: the folder cannot be made: {wrong.strerror}") from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise FormatError(f"{output}: this folder cannot be written; choose another")
-    return folder
+    return make_folder(output)
 
 
 def check_seed(seed: int, seeds: int = 1) -> None:

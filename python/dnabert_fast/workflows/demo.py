@@ -10,7 +10,7 @@ import numpy as np
 import pybigtools
 import pysam
 
-from ..errors import DnabertError
+from ..io.atomic import make_folder
 from ..io.bed import read_bed
 from ..report.tracks import demo_picture
 from ..report.types import Promoters, Stretch, Variants
@@ -56,11 +56,7 @@ def demo(output: str | Path, *, threads: int | None = None, progress: Progress =
     Returns their paths, the facts of both runs, the variants of the largest difference scores, and how the mean track
     over annotated promoters compares with that of the whole piece.
     """
-    folder = Path(output)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DnabertError(f"{folder}: the folder cannot be made: {error.strerror}") from None
+    folder = make_folder(output)
     vcf, track, calls = folder / "promoters.vcf.gz", folder / "promoter_track.bw", folder / "calls.bed"
     scored = variants(
         DATA / _VCF,

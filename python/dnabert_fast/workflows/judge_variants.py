@@ -42,7 +42,7 @@ def judge_variants(
     output: str | Path,
     scores: Sequence[str] = (),
     features: Sequence[str] = (),
-    bins: str = DISTANCES,
+    bins: str | None = None,
     classifiers: Sequence[str] = CLASSIFIERS[:1],
     max_missing: float = 0.05,
     resamples: int = 2000,
@@ -56,9 +56,9 @@ def judge_variants(
     `variants`: VCFs, BCFs or tables of alleles; those of the first are judged, the others add scores of them. `truth`:
     FIELD=A,B:C,D (values of class 1 and of class 0), FIELD=A,B (against all else), or FIELD of 0 and 1, or of numbers;
     ID, QUAL and FILTER are fields too. `scores`: FIELD[:sign|neg|abs], beside DNABERT_*_DIFF, _LOGOR and _LLR.
-    `features`: [NAME=]FILE.bed, distances to which are told apart by `bins`. `classifiers`, of CLASSIFIERS, learn from
-    all scores together; "none" is none. Alleles that one of the scores lacks are left out for all; where they are more
-    than `max_missing` of those that have a score, DnabertError is raised.
+    `features`: [NAME=]FILE.bed, distances to which are told apart by `bins` (DISTANCES). `classifiers`, of CLASSIFIERS,
+    learn from all scores together; "none" is none. Alleles that one of the scores lacks are left out for all; where
+    they are more than `max_missing` of those that have a score, DnabertError is raised.
 
     Writes report.html, report.md, metrics.json, results.tsv, alleles.tsv.gz and pictures into the folder `output`;
     returns what metrics.json holds.
@@ -66,7 +66,10 @@ def judge_variants(
     began = time.monotonic()
     check_seed(seed)
     check_settings(interval=interval, resamples=resamples, level=level, max_missing=max_missing)
-    condition, asked, edges, kinds = Truth.parse(truth), asked_scores(scores), _edges(bins), _kinds(classifiers)
+    condition, asked, kinds = Truth.parse(truth), asked_scores(scores), _kinds(classifiers)
+    edges = _edges(DISTANCES if bins is None else bins)
+    if bins is not None and not features:
+        raise DnabertError(f"--bins {bins}: are distances to features; give --features FILE.bed too")
     beds = _features(features)
     folder = _folder(output, [*variants, *(path for _, path in beds)])
     alleles, chosen = read_alleles(variants, condition, asked, progress)

@@ -23,8 +23,8 @@ _SAME = ("model", "window", "strand", "class", "precision")
 class KnownScores:
     """See `analysis.variants.Known`. The scores `keys` of a table that was made with these settings.
 
-    Raises FormatError for a file that is no table of `saturate`, DnabertError naming the first setting of `settings`
-    (those of `variants`) that is not the table's.
+    Raises FormatError for a file that is no table of `saturate`, DnabertError naming all settings of `settings` (those
+    of `variants`) that are not the table's.
     """
 
     def __init__(self, path: str | Path, settings: Mapping[str, Any], keys: list[str], genome: Genome) -> None:
@@ -33,12 +33,10 @@ class KnownScores:
         made = table_settings(path)
         if settings["windows"] != "centred":
             raise DnabertError(f"--table {path}: holds scores of centred windows; leave --windows out")
-        for name in _SAME:
-            if made.get(name) != settings.get(name):
-                raise DnabertError(
-                    f"--table {path}: was made with {name} {made.get(name)}, this run has {settings.get(name)}; its "
-                    "scores would not be those of this run"
-                )
+        others = [name for name in _SAME if made.get(name) != settings.get(name)]
+        if others:
+            said = ", ".join(_told(name, made.get(name), settings.get(name)) for name in others)
+            raise DnabertError(f"--table {path}: was made with {said}; its scores would not be those of this run")
         prefix = made["prefix"]
         self._table = ScoreTable(path, columns=[f"{prefix}_{key}" for key in keys])
         self._key_of = {f"{prefix}_{key}": key for key in keys}
@@ -55,6 +53,13 @@ class KnownScores:
                 "the table of this assembly"
             )
         return {self._key_of[name]: column for name, column in found.fields.items()}, ~found.missing
+
+
+def _told(name: str, made: object, asked: object) -> str:
+    """What a table has and this run has not; a hash says no more than that models are others."""
+    if name == "model":
+        return f"another model (hash {str(made)[:12]}, this run's {str(asked)[:12]})"
+    return f"{name} {made} where this run has {asked}"
 
 
 def table_settings(path: str | Path) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from ..engine.model import Model
 from ..engine.scores import Readout
 from ..errors import DnabertError
 from ..io import open_table
+from ..io.atomic import make_folder
 from ..io.mutations import read_mutations
 from ..io.text import open_text
 from ..seq.aliases import AliasTable
@@ -317,10 +318,7 @@ def _made(folder: Path) -> Iterator[None]:
     One that fails takes a folder that it was made for, if empty, away again.
     """
     new = not folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DnabertError(f"{folder}: the folder cannot be made: {error.strerror}") from None
+    make_folder(folder)
     try:
         for path in folder.iterdir():  # what an earlier run left would pass for this one's
             if path.name in _FILES or re.fullmatch(r"map\..+\.(png|svg)", path.name):

@@ -20,6 +20,7 @@ from ..datasets.leaks import KMER, SHARE, overlapping, repeated, same_on_either_
 from ..datasets.spans import Spans
 from ..datasets.splits import SPLITS, Splits
 from ..errors import DnabertError, FormatError
+from ..io.atomic import make_folder, refuse_file
 from ..io.labelled_write import LabelledSink
 from ..io.text import TextSink
 from ..seq.aliases import AliasTable, resolve
@@ -84,6 +85,7 @@ class Run:
                 "no development set: give --dev, and --test, as contigs or regions, e.g. --dev chr20:8-9M"
             )
         folder = Path(common.output)
+        refuse_file(folder)
         files = (*(f"{name}.csv.gz" for name in SPLITS), _CARD, _PAGE, _KNOWN)
         taken = [common.genome, *inputs.values(), common.alias]
         check_outputs(taken, {f"--output {name}:": folder / name for name in files})
@@ -240,11 +242,7 @@ class Run:
         return shlex.join(words)
 
     def _write(self, sets: Mapping[str, Examples], card: Mapping[str, Any], negative: int | None) -> None:
-        folder = Path(self.common.output)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as wrong:
-            raise FormatError(f"{folder}: the folder cannot be made: {wrong.strerror}") from None
+        folder = make_folder(self.common.output)
         with ExitStack() as stack:
             for name, text in ((_PAGE, markdown(card)), (_CARD, json.dumps(card, indent=2) + "\n")):
                 stack.enter_context(TextSink(folder / name)).write(text.encode())

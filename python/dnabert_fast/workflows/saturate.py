@@ -18,7 +18,7 @@ from ..engine.jobs import FIRST, add_counts, claim
 from ..engine.model import Model
 from ..engine.scores import Readout
 from ..errors import DnabertError, FormatError
-from ..io.atomic import writing
+from ..io.atomic import refuse_folder, writing
 from ..seq.aliases import AliasTable
 from ..seq.genome import Genome
 from ..seq.variants import Regions
@@ -308,9 +308,10 @@ def _check(
         )
     if output is None and background is None:
         raise DnabertError("nothing to do: give REGIONS or --genome-wide with -o, or --background")
-    if output is not None and not str(output).endswith(".tsv.gz"):
-        raise FormatError(f"{output}: a table of scores is BGZF text with an index; name it .tsv.gz")
     if output is not None:
+        refuse_folder(output)
+        if not str(output).endswith(".tsv.gz"):
+            raise FormatError(f"{output}: a table of scores is BGZF text with an index; name it .tsv.gz")
         with writing(output):  # a place that cannot be written is known before hours of work
             pass
 

@@ -53,14 +53,23 @@ _NAMES_TOLD = 3  # of models that a note is of
 
 @dataclass(frozen=True)
 class AskedModel:
-    """A model as asked for: its name ("" where it has none), its folder or hub name, and the class to score."""
+    """A model as asked for: its name ("" where it has none), its folder or hub name, and the class to score.
+
+    `line` is the file and line of --models that it was asked for on; "" for --model.
+    """
 
     name: str
     folder: str
     class_name: str | None
+    line: str = ""
 
     def __str__(self) -> str:
         return f"model {self.name}" if self.name else f"model {self.folder}"
+
+    def wrong(self, error: DnabertError, *, alone: bool) -> DnabertError:
+        """The error with the line, or the model of several, that it is of."""
+        where = self.line or ("" if alone else str(self))
+        return type(error)(f"{where}: {error}" if where else str(error))
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,8 @@ def asked_models(
             if not one.name:
                 raise DnabertError(f"--model {one.folder}: of several models each has a name; give NAME={one.folder}")
             if one.name in seen:
-                raise DnabertError(f"two models are called {one.name}; give each a name of its own")
+                told = DnabertError(f"two models are called {one.name}; give each a name of its own")
+                raise one.wrong(told, alone=True)
             seen.add(one.name)
     return found
 
@@ -128,7 +138,8 @@ def _listed(path: str | Path, class_name: str | None) -> list[AskedModel]:
             if len(columns) not in (2, 3) or not columns[1]:
                 raise FormatError(f"{path}:{number}: not a name, a folder and, if wanted, a class, with tabs between")
             name, folder, label = (*columns, "")[:3]
-            found.append(AskedModel(_checked(name, f"{path}:{number}"), folder, label or class_name))
+            where = f"{path}:{number}"
+            found.append(AskedModel(_checked(name, where), folder, label or class_name, where))
     if not found:
         raise FormatError(f"{path}: names no model; give lines of name and folder, with a tab between")
     return found
@@ -172,14 +183,17 @@ def load_models(
     encoders, found = Encoders(), []
     advance = progress("loading", "models", len(asked)) if len(asked) > 1 else None
     for one in asked:
-        model = load_first(one.folder, precision, device=device, threads=threads, strand=strand)
+        try:
+            model = load_first(one.folder, precision, device=device, threads=threads, strand=strand)
+        except DnabertError as error:
+            raise one.wrong(error, alone=True) from None
         if model.network.config.head == "mlm":
             found.append(LoadedModel(one, model, _zero_shot(one, len(asked), keys)))
             continue
         try:
             readout = model.readout(one.class_name)
         except DnabertError as error:
-            raise type(error)(f"{one}: {error}" if len(asked) > 1 else str(error)) from None
+            raise one.wrong(error, alone=len(asked) == 1) from None
         if not set(change_meanings(readout)) & set(keys):
             raise DnabertError(f"--fields {','.join(keys)}: {one} is a regression, which has REF, ALT and DIFF alone")
         encoder = ""

@@ -20,7 +20,7 @@ from ..engine.jobs import FIRST, claim
 from ..engine.model import Model
 from ..errors import DnabertError
 from ..evaluate.enrichment import need_fisher
-from ..io.atomic import writing
+from ..io.atomic import make_folder, refuse_file, writing
 from ..io.vcf import VcfSource
 from ..seq.aliases import AliasTable
 from ..seq.genome import Genome
@@ -96,6 +96,7 @@ def screen(
         raise DnabertError(f"--shard {shard}: what is scored follows from the regions of all windows; leave it out")
     files = named_files(known)
     folder = Path(output)
+    refuse_file(folder)
     outputs: dict[str, str | Path | None] = {f"--output, {name}:": folder / name for name in _FILES}
     check_outputs([vcf, genome, windows, alias, *files.values()], {**outputs, "--summary": summary, "--report": report})
     check_report(report, [], output)
@@ -119,7 +120,7 @@ def screen(
         loaded, choice = precision_of(first, loaded, model, precision, device=device, expected=inf, progress=progress)
         options = VariantOptions(length, given, normalize)
         settings = variant_settings(loaded, readout, options, opened, contigs.aliases, choice) | asked.settings(length)
-        _make(folder)
+        make_folder(folder)
         try_places(job, [folder / name for name in _FILES])
         scorers, source = [ChangeScorer(loaded, readout)], VcfSource(vcf, UNIT_RECORDS)
         table = folder / "scored.vcf.gz"
@@ -216,13 +217,6 @@ class _Asked:
         if self.threshold is not None:
             return f"|difference| >= {self.threshold:g}"
         return f"the {TOP if self.top is None else self.top} of the largest |difference|"
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DnabertError(f"{folder}: the folder cannot be made: {error.strerror}") from None
 
 
 def _tiles(genome: Genome, found: Survey, given: Regions | None, length: int | None, stride: int) -> Tiles:

@@ -124,13 +124,19 @@ def read_alleles(
     if not files[0].may_have(truth.field):
         raise DnabertError(f"--truth {truth.field}: {files[0].path} has no such column")
     reasons = Reasons()
-    alleles = _read_first(files[0], truth, places[0], reasons, progress)
+    alleles, has_truth = _read_first(files[0], truth, places[0], reasons, progress)
+    if not has_truth:
+        raise DnabertError(
+            f"--truth {truth.field}: {files[0].path} does not declare such a field, and no record has one; it declares "
+            f"{files[0].shown()}"
+        )
     for file, fields in zip(files[1:], places[1:], strict=True):
         _join(alleles, file, fields, reasons, progress)
     for name, values in alleles.values.items():
         if len(values) and np.isnan(values).all():
             why = reasons.words[int(np.bincount(alleles.missing[name]).argmax())]
-            raise DnabertError(f"{name}: no allele has a value of it; most often: {why}")
+            declared = "" if any(name in file.fields for file in files) else "; no header declares it"
+            raise DnabertError(f"{name}: no allele has a value of it; most often: {why}{declared}")
     return replace(alleles, reasons=tuple(reasons.words)), scores
 
 
@@ -164,15 +170,16 @@ def _chosen(files: Sequence[AlleleFile], asked: Sequence[Score]) -> tuple[list[S
 
 def _read_first(
     file: AlleleFile, truth: Truth, fields: Sequence[str], reasons: Reasons, progress: Progress
-) -> JudgedAlleles:
-    """The file whose alleles are judged."""
+) -> tuple[JudgedAlleles, bool]:
+    """The file whose alleles are judged, and whether it says or shows that it has the field of the truth."""
     contigs: dict[str, int] = {}
     advance = progress("reading", "alleles", None)
-    parts = []
+    parts, has_truth = [], truth.field in file.fields
     for unit in file:
         numbers = np.array([contigs.setdefault(name, len(contigs)) for name in unit.contigs], np.int32)
         change, bases = changes_of(unit.position, unit.ref, unit.alt)
         told = unit.values(truth.field)
+        has_truth |= bool(told.texts.lengths.any())
         known, untold = truth.of(_strings(told.texts))
         for row in np.flatnonzero(told.misfit).tolist():
             untold[row] = _MISFIT
@@ -197,7 +204,7 @@ def _read_first(
         advance(len(part), file.share)
     if not parts:
         raise FormatError(f"{file.path}: no alleles")
-    return _whole(parts, tuple(contigs))
+    return _whole(parts, tuple(contigs)), has_truth
 
 
 def _whole(parts: Sequence[JudgedAlleles], contigs: tuple[str, ...]) -> JudgedAlleles:
