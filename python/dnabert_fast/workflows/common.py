@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,17 @@ from ..seq.aliases import AliasTable, resolve
 from ..seq.genome import Genome
 from ..seq.variants import Regions
 
-__all__ = ["GRIDS", "check_outputs", "check_seed", "made_folder", "read_regions", "window_length", "write_summary"]
+__all__ = [
+    "GRIDS",
+    "check_outputs",
+    "check_seed",
+    "field_name",
+    "made_folder",
+    "named",
+    "read_regions",
+    "window_length",
+    "write_summary",
+]
 
 GRIDS = ("centred", "tiled")
 """What `--windows` may say in place of a BED file: each variant in its own window, or in one that neighbours share."""
@@ -109,6 +120,24 @@ def made_folder(output: str | Path, inputs: Sequence[str | Path | None] = ()) ->
     if os.path.exists(place) and place in {os.path.realpath(path) for path in inputs if path is not None}:
         raise DnabertError(f"-o {output}: is an input too; choose another folder")
     return make_folder(output)
+
+
+def named(text: str, flag: str = "") -> tuple[str, str]:
+    """NAME and path of [NAME=]PATH, "" where there is no NAME; a path that exists may have = in it.
+
+    Raises DnabertError, naming the flag, for a NAME that no field of a VCF may have in its own.
+    """
+    name, equals, path = text.partition("=")
+    if not equals or Path(text).exists():
+        return "", text
+    return field_name(name, f"{flag} {text}".lstrip()), path
+
+
+def field_name(name: str, where: str) -> str:
+    """The name, if fields of a VCF may have it in theirs; DnabertError, saying `where` it was given, if not."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        raise DnabertError(f"{where}: NAME may hold letters, digits and _, and starts with a letter")
+    return name
 
 
 def check_seed(seed: int, seeds: int = 1) -> None:

@@ -24,7 +24,7 @@ from ..seq.lookup import FOUND, HITS, OTHER_REF, LookedUp, ScoreTable, look_up
 from ..seq.types import F32, I32, U8, Bool
 from ..seq.variants import FLAG_NAMES, Alleles, Flag, check_reference
 from ..seq.vcf_text import Records, allele_table, splice
-from .common import check_outputs, write_summary
+from .common import check_outputs, named, write_summary
 from .progress import Follow, Progress, silent
 
 __all__ = ["lookup"]
@@ -57,14 +57,16 @@ def lookup(
     began = time.monotonic()
     if not tables:
         raise DnabertError("give a table of scores after the VCF")
-    named = [_named(table) for table in tables]
-    paths = [path for _, path in named]
-    check_outputs([vcf, *paths, genome, alias], {"--output": output, "--misses": misses, "--summary": summary})
+    given = [named(table) for table in tables]
+    check_outputs(
+        [vcf, *(path for _, path in given), genome, alias],
+        {"--output": output, "--misses": misses, "--summary": summary},
+    )
     for flag, path in (("--output", output), ("--misses", misses)):
         if path is not None and str(path) != "-" and not ends_with(path, VARIANTS):
             raise FormatError(f"{flag} {path}: unknown kind of output; name it {', '.join(VARIANTS)}")
     aliases = AliasTable() if alias is None else AliasTable.read(alias)
-    opened = [ScoreTable(path, name=name, columns=columns or None, aliases=aliases) for name, path in named]
+    opened = [ScoreTable(path, name=name or None, columns=columns or None, aliases=aliases) for name, path in given]
     with ExitStack() as stack:
         reference = None if genome is None else stack.enter_context(Genome.open(genome))
         source = VcfSource(vcf, _UNIT)
@@ -232,16 +234,6 @@ class _Work:
                 f"{alleles.ref[row].decode()}, and so at {judged[1]:,} of the first {judged[0]:,} places: "
                 "table and VCF are not of one assembly"
             )
-
-
-def _named(table: str) -> tuple[str | None, str]:
-    """Name and file out of [NAME=]FILE."""
-    name, equals, path = table.partition("=")
-    if not equals or Path(table).exists():
-        return None, table
-    if not name.replace("_", "").isalnum() or not name[0].isalpha() or not name.isascii():
-        raise DnabertError(f"{table}: NAME may hold letters, digits and _, and starts with a letter")
-    return name, path
 
 
 def _declarations(tables: Sequence[ScoreTable], moved: bool) -> list[str]:

@@ -15,7 +15,7 @@ from ..io import TRACKS, ends_with
 from ..io.atomic import writing
 from ..report.page import to_html
 from ..report.style import house_style
-from .common import GRIDS, check_outputs
+from .common import GRIDS, check_outputs, named
 from .progress import Progress, silent
 from .report_folder import folder_page
 from .report_inputs import first_columns
@@ -60,7 +60,7 @@ def report(
     files that are not of such a run.
     """
     check_report(output, [path, genome, calls, alias, None if str(windows) in GRIDS else windows])
-    name, folder = _named(model)
+    name, folder = ("", None) if model is None else named(model, "--model")
     told = dict(facts) if isinstance(facts, Mapping) else facts_of(facts)
     run = Run(
         Path(path), folder, name, None, genome, windows, window, calls, alias, class_name, told, command, maps, device,
@@ -88,12 +88,6 @@ def check_report(output: str | Path | None, inputs: list[str | Path | None], sou
         raise DnabertError("--report reads what the run wrote; give --output a file, not -")
     with house_style(), writing(output):
         pass
-
-
-def _named(model: str | None) -> tuple[str, str | None]:
-    """NAME and folder of [NAME=]DIR; no name is ""."""
-    name, equals, folder = str(model or "").partition("=")
-    return (name, folder) if equals and not Path(str(model)).exists() else ("", model)
 
 
 def _builder(path: Path) -> Callable[[Run], Page]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +28,7 @@ from ..seq.aliases import AliasTable
 from ..seq.batch import PIECE
 from ..seq.genome import Genome
 from ..seq.variants import Regions
-from .common import read_regions, window_length
+from .common import field_name, named, read_regions, window_length
 from .precision import Choice, load_first
 from .progress import Progress, silent
 
@@ -93,7 +92,7 @@ def asked_models(
     given = [] if model is None else [model] if isinstance(model, str) else list(model)
     if bool(given) == (models is not None):
         raise DnabertError("give --model [NAME=]DIR, once or several times, or --models FILE")
-    found = [AskedModel(*_named(text), class_name) for text in given]
+    found = [AskedModel(*named(text, "--model"), class_name) for text in given]
     if models is not None:
         found = _listed(models, class_name)
     if len(found) > 1:
@@ -113,20 +112,6 @@ def prefix_of(asked: Sequence[AskedModel]) -> str:
     return f"{_PREFIX}_{asked[0].name}" if len(asked) == 1 and asked[0].name else _PREFIX
 
 
-def _named(text: str) -> tuple[str, str]:
-    """NAME and folder of [NAME=]DIR; no name is ""."""
-    name, equals, folder = text.partition("=")
-    if not equals or Path(text).exists():
-        return "", text
-    return _checked(name, f"--model {text}"), folder
-
-
-def _checked(name: str, where: str) -> str:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
-        raise DnabertError(f"{where}: NAME may hold letters, digits and _, and starts with a letter")
-    return name
-
-
 def _listed(path: str | Path, class_name: str | None) -> list[AskedModel]:
     found = []
     with open_lines(path) as lines:
@@ -139,7 +124,7 @@ def _listed(path: str | Path, class_name: str | None) -> list[AskedModel]:
                 raise FormatError(f"{path}:{number}: not a name, a folder and, if wanted, a class, with tabs between")
             name, folder, label = (*columns, "")[:3]
             where = f"{path}:{number}"
-            found.append(AskedModel(_checked(name, where), folder, label or class_name, where))
+            found.append(AskedModel(field_name(name, where), folder, label or class_name, where))
     if not found:
         raise FormatError(f"{path}: names no model; give lines of name and folder, with a tab between")
     return found
