@@ -1,10 +1,11 @@
 """Alleles looked up in a table of every SNV, alleles a second on one core: the search alone, and files to files.
 
-    python benchmarks/lookup.py [--bases 2000000] [--every 3] [--folder FOLDER]
+    python benchmarks/lookup.py [--bases 2000000] [--every 3] [--blocks 2048 65280] [--folder FOLDER]
 
 The table has three SNVs for each of so many bases, with the scores of `saturate`'s layout; the VCF has an SNV at about
 every third base, as dbSNP has, then at every 30th and 600th (a person's). The search is held against the rows that the
-alleles were drawn from before it is timed, and files to files against bcftools annotate on the same table.
+alleles were drawn from before it is timed, and files to files against bcftools annotate on the same table. Tables are
+made in blocks of so many bytes of text: as `saturate` makes them, and as large as BGZF allows, as others' tables are.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ FIELDS = ("REF", "ALT", "DIFF", "LOGOR")
 LETTERS = np.frombuffer(b"ACGT", np.uint8)
 
 
-def write_table(path: Path, bases: int) -> np.ndarray:
+def write_table(path: Path, bases: int, block: int) -> np.ndarray:
     """A table of chr1:1-bases of random letters and scores; returns the letters' numbers."""
     rng = np.random.default_rng(1)
     code = rng.integers(0, 4, bases)
     others = np.array([[letter for letter in range(4) if letter != own] for own in range(4)])
     meta = [META + '{"prefix": "DNABERT", "model": "random"}']
-    with ScoreTableSink(path, meta, [f"DNABERT_{name}" for name in FIELDS]) as sink:
+    with ScoreTableSink(path, meta, [f"DNABERT_{name}" for name in FIELDS], block=block) as sink:
         for at in range(0, bases, 1365):
             own = code[at : at + 1365]
             n = 3 * len(own)
@@ -121,31 +122,38 @@ def run_of(table: Path, vcf: Path, n: int, header: Path) -> dict[str, Callable[[
     }
 
 
-def measure(folder: Path, bases: int, densities: list[int]) -> None:
+def measure(folder: Path, bases: int, densities: list[int], block: int) -> None:
+    """Make a table in blocks of so much text, and print the rates on it."""
     table, header = folder / "table.tsv.gz", folder / "header.txt"
     began = time.perf_counter()
-    code = write_table(table, bases)
+    code = write_table(table, bases, block)
     took = time.perf_counter() - began
-    print(f"table of {3 * bases:,} SNVs: {table.stat().st_size / 3 / bases:.1f} bytes a row, made in {took:.0f} s")
+    size = table.stat().st_size / 3 / bases
+    print(f"table of {3 * bases:,} SNVs in blocks of {block:,} bytes: {size:.2f} bytes a row, made in {took:.0f} s")
     names = [f"DNABERT_{name}" for name in ("PHRED", *FIELDS)]
     header.write_text("".join(f'##INFO=<ID={name},Number=A,Type=Float,Description="x">\n' for name in names))
     for every in densities:
         vcf = folder / f"every{every}.vcf.gz"
         n = write_vcf(vcf, code, every)
         print(f"an allele at every {every} bases, {n:,} alleles:")
+        seconds = {}
         for name, run in run_of(table, vcf, n, header).items():
-            seconds = best(run, 1 if name == "bcftools" else 3)
-            print(f"  {name:18} {n / seconds:12,.0f} alleles a second of one core")
+            seconds[name] = best(run, 1 if name == "bcftools" else 3)
+        for name, one in seconds.items():
+            times = seconds["bcftools"] / one
+            print(f"  {name:18} {n / one:12,.0f} alleles a second of one core, {times:5.1f} times bcftools")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bases", type=int, default=1_000_000)
     parser.add_argument("--every", type=int, nargs="*", default=[3, 30, 600])
+    parser.add_argument("--blocks", type=int, nargs="*", default=[2048, 65280])
     parser.add_argument("--folder", type=Path)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        measure(asked.folder or Path(folder), asked.bases, asked.every)
+        for block in asked.blocks:
+            measure(asked.folder or Path(folder), asked.bases, asked.every, block)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,8 @@
 #include "core/score_table.hpp"
 
-#include <zlib.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <stdexcept>
 
@@ -16,17 +13,13 @@ namespace dnabert {
 
 namespace {
 
-constexpr size_t kStep = 1 << 14;  // bytes inflated at a time
-constexpr size_t kHead = 1 << 10;  // of the next block, to see whether the rest of this one is needed
-constexpr size_t kFooter = 8;      // CRC32 and ISIZE
+constexpr size_t kHead = 192;       // bytes to inflate for the first rows of a block, more where they are longer
+constexpr size_t kShort = 1 << 13;  // the rest of a block is inflated rather than a head behind it, up to this
+constexpr int kGuesses = 4;         // at the block of a row, before it is searched for by halves
+constexpr int64_t kSpan = 256;      // positions from which their pace is learnt
+constexpr int64_t kNowhere = std::numeric_limits<int64_t>::max();
 constexpr std::string_view kLastBlock("\x1f\x8b\x08\x04\0\0\0\0\0\xff\x06\0BC\x02\0\x1b\0\x03\0\0\0\0\0\0\0\0\0",
                                       28);  // SAM specification, 4.1.2
-
-uint64_t little(const uint8_t* at, size_t bytes) {
-    uint64_t value = 0;
-    for (size_t i = bytes; i-- > 0;) value = value << 8 | at[i];
-    return value;
-}
 
 std::string_view as_text(const uint8_t* data, size_t size) {
     return {reinterpret_cast<const char*>(data), size};
@@ -50,161 +43,7 @@ std::string_view cell(std::string_view line, size_t& at) {
     return found;
 }
 
-/// The bytes of an index, checked against its end.
-class Fields {
-  public:
-    Fields(std::string_view text, const std::string& path) : text_(text), path_(path) {}
-
-    uint64_t number(size_t bytes) {
-        const uint64_t value = little(reinterpret_cast<const uint8_t*>(take(bytes).data()), bytes);
-        return value;
-    }
-    int64_t count() {
-        const auto value = static_cast<int32_t>(number(4));
-        if (value < 0 || static_cast<size_t>(value) > text_.size()) broken();
-        return value;
-    }
-    std::string_view take(size_t bytes) {
-        if (bytes > text_.size() - at_) broken();
-        at_ += bytes;
-        return text_.substr(at_ - bytes, bytes);
-    }
-    [[noreturn]] void broken() const { fail(path_, "is no whole index; make it anew: tabix -f -s1 -b2 -e2 TABLE"); }
-
-  private:
-    std::string_view text_;
-    std::string path_;
-    size_t at_ = 0;
-};
-
-/// Columns of the table and names of contigs, which both kinds of index hold in the same way.
-void read_layout(Fields& fields, const std::string& path, std::vector<TableIndex::Contig>& contigs) {
-    const uint64_t format = fields.number(4);
-    const uint64_t sequence = fields.number(4);
-    const uint64_t begin = fields.number(4);
-    fields.take(12);  // column of the end, first letter of comments, lines to skip
-    if (format != 0 || sequence != 1 || begin != 2) {
-        fail(path, "is not an index of columns 1 and 2 counted from 1; make it anew: tabix -f -s1 -b2 -e2 TABLE");
-    }
-    std::string_view names = fields.take(static_cast<size_t>(fields.count()));
-    while (!names.empty()) {
-        const size_t stop = std::min(names.find('\0'), names.size());
-        contigs.push_back({std::string(names.substr(0, stop)), 0, {}});
-        names.remove_prefix(std::min(stop + 1, names.size()));
-    }
-}
-
 }  // namespace
-
-TableIndex TableIndex::read(const std::string& path) {
-    Source source(path);
-    std::string text;
-    for (Bytes part(1 << 20);;) {
-        const size_t got = source.read(part.data(), part.size());
-        if (got == 0) break;
-        text.append(as_text(part.data(), got));
-    }
-    TableIndex out;
-    Fields fields(text, path);
-    const std::string_view magic = fields.take(4);
-    const bool csi = magic == std::string_view("CSI\1", 4);
-    if (!csi && magic != std::string_view("TBI\1", 4)) fields.broken();
-    int64_t depth = 5;
-    int64_t refs = 0;
-    if (csi) {
-        out.shift = static_cast<int>(fields.number(4));
-        depth = static_cast<int64_t>(fields.number(4));
-        if (out.shift < 1 || out.shift > 30 || depth < 1 || depth > 8) fields.broken();
-        if (fields.count() < 28) {
-            fail(path, "is not an index of a table; make it anew: tabix -f -s1 -b2 -e2 TABLE");
-        }
-        read_layout(fields, path, out.contigs);
-        refs = fields.count();
-    } else {
-        refs = fields.count();
-        read_layout(fields, path, out.contigs);
-    }
-    if (refs != static_cast<int64_t>(out.contigs.size())) fields.broken();
-    const uint64_t lowest = ((uint64_t{1} << 3 * depth) - 1) / 7;  // the first bin of a single tile
-    const uint64_t bins = ((uint64_t{1} << 3 * (depth + 1)) - 1) / 7;
-    for (Contig& contig : out.contigs) {
-        contig.first = std::numeric_limits<uint64_t>::max();
-        std::vector<uint64_t>& tiles = contig.tiles;
-        for (int64_t left = fields.count(); left > 0; --left) {
-            const uint64_t bin = fields.number(4);
-            const uint64_t from = csi ? fields.number(8) : 0;
-            for (int64_t chunks = fields.count(); chunks > 0; --chunks) {
-                const uint64_t begin = fields.number(8);
-                fields.take(8);
-                if (bin < bins) contig.first = std::min(contig.first, begin);
-            }
-            if (csi && bin >= lowest && bin < bins) {
-                const auto tile = static_cast<size_t>(bin - lowest);
-                if (tiles.size() <= tile) tiles.resize(tile + 1, 0);
-                tiles[tile] = from;
-            }
-        }
-        if (!csi) {
-            tiles.resize(static_cast<size_t>(fields.count()));
-            for (uint64_t& tile : tiles) tile = fields.number(8);
-        }
-        // A tile without rows of its own is reached from the one before it.
-        uint64_t before = contig.first;
-        for (uint64_t& tile : tiles) before = tile = std::max(tile, before);
-    }
-    return out;
-}
-
-/// A BGZF block that is inflated a little at a time.
-class ScoreTable::Block {
-  public:
-    Block(std::span<const uint8_t> file, size_t at, const std::string& path) : path_(path), at_(at) {
-        const size_t size = at < file.size() ? bgzf_size(file.data() + at, file.size() - at) : 0;
-        const size_t head = size == 0 ? 0 : 12 + static_cast<size_t>(little(file.data() + at + 10, 2));
-        if (size < head + kFooter || size > file.size() - at || size == 0) damaged();
-        next_ = at + size;
-        crc_wanted_ = static_cast<uLong>(little(file.data() + next_ - 8, 4));
-        left_ = static_cast<size_t>(little(file.data() + next_ - 4, 4));
-        stream_.next_in = const_cast<uint8_t*>(file.data() + at + head);
-        stream_.avail_in = static_cast<uInt>(size - head - kFooter);
-        if (inflateInit2(&stream_, -15) != Z_OK) throw std::bad_alloc();
-    }
-    ~Block() { inflateEnd(&stream_); }
-    Block(const Block&) = delete;
-    Block& operator=(const Block&) = delete;
-
-    /// Writes up to `size` bytes and returns their number, 0 only at the end.
-    size_t inflate(uint8_t* out, size_t size) {
-        size = std::min(size, left_);
-        if (size == 0) return 0;
-        stream_.next_out = out;
-        stream_.avail_out = static_cast<uInt>(size);
-        const int status = ::inflate(&stream_, Z_SYNC_FLUSH);
-        if ((status != Z_OK && status != Z_STREAM_END) || stream_.avail_out != 0) damaged();
-        crc_ = crc32(crc_, out, static_cast<uInt>(size));
-        left_ -= size;
-        if (left_ == 0 && crc_ != crc_wanted_) damaged();
-        return size;
-    }
-
-    size_t at() const { return at_; }
-    size_t next() const { return next_; }
-    bool done() const { return left_ == 0; }
-
-  private:
-    [[noreturn]] void damaged() const {
-        fail(path_, "has no whole BGZF block at byte " + std::to_string(at_) +
-                        ": it is damaged, or its index is of another file; index it anew, or copy it again");
-    }
-
-    const std::string& path_;
-    size_t at_;
-    size_t next_ = 0;
-    size_t left_ = 0;
-    uLong crc_ = 0;
-    uLong crc_wanted_ = 0;
-    z_stream stream_{};
-};
 
 /// The cells of a row that is held: those of REF and ALT, and all that follow.
 struct ScoreTable::Row {
@@ -224,20 +63,22 @@ ScoreTable::ScoreTable(const std::string& path, const std::string& index) : path
     }
     if (index.empty()) fail(path_, "has no index; make one: tabix -s1 -b2 -e2 " + path_);
     index_ = TableIndex::read(index);
+    text_ = std::make_unique<BlockText>(bytes, path_);
+    probe_ = std::make_unique<BlockText>(bytes, path_);
     read_header();
 }
 
 ScoreTable::~ScoreTable() = default;
 
 void ScoreTable::read_header() {
-    seek(0);
+    text_->open(0);
     std::string_view line, names;
     std::string last;
-    while (next_line(line) && line.starts_with('#')) {
+    while (text_->line(line) && line.starts_with('#')) {
         header_ += line;
         header_ += '\n';
         last = line;
-        at_ = std::min(at_ + line.size() + 1, end_);
+        text_->skip(line.size() + 1);
     }
     names = last;
     while (names.starts_with('#')) names.remove_prefix(1);
@@ -258,60 +99,6 @@ void ScoreTable::read_header() {
     }
 }
 
-void ScoreTable::seek(uint64_t virtual_offset) {
-    ahead_.reset();
-    peeked_ = false;
-    at_ = end_ = 0;
-    block_ = std::make_unique<Block>(file_.bytes(), static_cast<size_t>(virtual_offset >> 16), path_);
-    for (size_t left = virtual_offset & 0xffff; left > 0;) {
-        text_.resize(std::max(text_.size(), kStep));
-        const size_t got = block_->inflate(text_.data(), std::min(left, kStep));
-        if (got == 0) fail(path_, "its index is of another file; index it anew: tabix -f -s1 -b2 -e2");
-        left -= got;
-    }
-}
-
-/// Inflates more text behind the cursor; false at the end of the file.
-bool ScoreTable::fill() {
-    if (at_ > 0) {
-        std::memmove(text_.data(), text_.data() + at_, end_ - at_);
-        end_ -= at_;
-        at_ = 0;
-    }
-    if (text_.size() < end_ + kStep + kHead) text_.resize(2 * (end_ + kStep + kHead));
-    while (block_->done()) {
-        if (ahead_) {
-            std::memcpy(text_.data() + end_, head_.data(), head_.size());
-            end_ += head_.size();
-            block_ = std::move(ahead_);
-            peeked_ = false;
-            return true;
-        }
-        if (block_->next() >= file_.bytes().size()) return false;
-        block_ = std::make_unique<Block>(file_.bytes(), block_->next(), path_);
-        peeked_ = false;
-    }
-    end_ += block_->inflate(text_.data() + end_, kStep);
-    return true;
-}
-
-/// The line at the cursor without its end; the cursor stays. False at the end of the file.
-bool ScoreTable::next_line(std::string_view& line) {
-    for (size_t seen = 0;;) {
-        const auto* newline = static_cast<const uint8_t*>(
-            end_ > at_ + seen ? std::memchr(text_.data() + at_ + seen, '\n', end_ - at_ - seen) : nullptr);
-        if (newline) {
-            line = as_text(text_.data() + at_, static_cast<size_t>(newline - text_.data()) - at_);
-            return true;
-        }
-        seen = end_ - at_;
-        if (!fill()) {
-            line = as_text(text_.data() + at_, end_ - at_);
-            return !line.empty();
-        }
-    }
-}
-
 /// The position of a row; false when it is on another contig.
 bool ScoreTable::position_of(std::string_view line, int64_t& position) const {
     if (!line.starts_with(chrom_)) return false;
@@ -325,26 +112,126 @@ bool ScoreTable::position_of(std::string_view line, int64_t& position) const {
     return true;
 }
 
-/// Inflates the head of the next block, and sees where its first whole line lies. False when there is none on this
-/// contig.
-bool ScoreTable::peek() {
-    if (peeked_) return head_position_ >= 0;
-    peeked_ = true;
-    head_position_ = -1;
-    const auto bytes = file_.bytes();
-    for (size_t next = block_->next(); next < bytes.size(); next = ahead_->next()) {
-        ahead_ = std::make_unique<Block>(bytes, next, path_);
-        if (!ahead_->done()) break;
+/// Goes to a contig; its rows are sought from the tile on that is wanted first.
+void ScoreTable::begin(size_t contig) {
+    contig_ = contig;
+    chrom_ = index_.contigs[contig].name + '\t';
+    probed_ = SIZE_MAX;
+    pace_ = 0;
+    uint64_t next = std::numeric_limits<uint64_t>::max();
+    for (const TableIndex::Contig& other : index_.contigs) {
+        if (other.first > index_.contigs[contig].first) next = std::min(next, other.first);
     }
-    if (!ahead_) return false;
-    head_.resize(kHead);
-    head_.resize(ahead_->inflate(head_.data(), kHead));
-    const std::string_view text = as_text(head_.data(), head_.size());
-    head_line_ = text.find('\n') + 1;
-    if (head_line_ == 0) return false;
-    const std::string_view line = text.substr(head_line_, text.find('\n', head_line_) - head_line_);
-    if (head_line_ + line.size() == text.size() || !position_of(line, head_position_)) head_position_ = -1;
-    return head_position_ >= 0;
+    behind_ = static_cast<size_t>(std::min<uint64_t>((next >> 16) + 1, file_.bytes().size()));
+}
+
+/// Goes to the first row of a tile.
+void ScoreTable::seek(size_t tile) {
+    text_->open(index_.contigs[contig_].tiles[tile]);
+    last_ = 0;
+    from_ = static_cast<int64_t>(tile) << index_.shift;
+}
+
+/// Bytes of text from the cursor to a position, going by what positions took so far.
+double ScoreTable::expected(int64_t position) const {
+    const double text = static_cast<double>(text_->size()) / static_cast<double>(text_->next() - text_->block());
+    return static_cast<double>(std::max<int64_t>(position - std::max(from_, last_), 0)) * pace_ * text;
+}
+
+/// Whether to read on to a position rather than to look where it lies.
+bool ScoreTable::reaches(int64_t position) const {
+    if (probed_ == text_->next()) return position <= head_;
+    return pace_ > 0 && text_->left() <= kShort && expected(position) < static_cast<double>(text_->ahead());
+}
+
+/// Where the blocks end in which rows of a tile begin; `beyond` is the position from which on they are of later ones.
+size_t ScoreTable::limit(size_t tile, int64_t& beyond) const {
+    const std::vector<uint64_t>& tiles = index_.contigs[contig_].tiles;
+    size_t next = tile + 1;
+    if (next < tiles.size() && tiles[next] <= tiles[tile]) {
+        const auto found =
+            std::upper_bound(tiles.begin() + static_cast<std::ptrdiff_t>(next), tiles.end(), tiles[tile]);
+        next = static_cast<size_t>(found - tiles.begin());
+    }
+    beyond = static_cast<int64_t>(next) << index_.shift;
+    return next < tiles.size() ? std::min(static_cast<size_t>(tiles[next] >> 16) + 1, behind_) : behind_;
+}
+
+/// Takes note of where a row is, for the pace.
+void ScoreTable::learn(size_t offset, int64_t position) {
+    if (marked_ >= 0 && position >= marked_ && position - marked_ < kSpan) return;
+    if (marked_ >= 0 && position > marked_ && offset > mark_) {
+        pace_ = static_cast<double>(offset - mark_) / static_cast<double>(position - marked_);
+    }
+    mark_ = offset;
+    marked_ = position;
+}
+
+/// Goes to the last block whose first row lies before a position, or to one not far before that. The block is guessed
+/// so often; then it is searched for by halves, and found.
+void ScoreTable::jump(int64_t position, int guesses) {
+    int64_t beyond = 0;
+    const auto tile = static_cast<size_t>(std::max<int64_t>(position - 1, 0) >> index_.shift);
+    size_t stop = limit(tile, beyond);
+    if (pace_ == 0 && stop > text_->block()) {
+        pace_ = static_cast<double>(stop - text_->block()) / static_cast<double>(std::max<int64_t>(beyond - from_, 1));
+    }
+    for (;; --guesses) {
+        const size_t next = text_->next();
+        if (next >= stop) return;
+        size_t goal = next + (stop - next) / 2;
+        if (guesses > 0) {
+            const double over = expected(position) - static_cast<double>(text_->ahead());
+            if (over < 0 && text_->left() <= kShort) return;
+            const double stored =
+                static_cast<double>(next - text_->block()) / static_cast<double>(std::max<size_t>(text_->size(), 1));
+            goal = next + static_cast<size_t>(std::clamp(over * stored, 0.0, static_cast<double>(stop - next - 1)));
+        }
+        const size_t block = block_of(file_.bytes(), goal, next, next - text_->block());
+        const int64_t head = head_of(block);
+        if (head < position) {
+            std::swap(text_, probe_);
+            probed_ = SIZE_MAX;
+            last_ = from_ = head;
+            learn(block, head);
+        } else {
+            stop = block;
+        }
+    }
+}
+
+/// The position of the first row of a block; `kNowhere` where none of this contig is seen to begin in it.
+int64_t ScoreTable::head_of(size_t block) {
+    if (block == probed_) return head_;
+    probe_->open(static_cast<uint64_t>(block) << 16);
+    probed_ = block;
+    head_ = kNowhere;
+    // The block's own lines: the first may have begun in the block before.
+    auto own = [&](size_t from, std::string_view& line) {
+        for (;;) {
+            const std::string_view text = probe_->text();
+            const size_t stop = text.find('\n', from);
+            if (stop != std::string_view::npos) {
+                line = text.substr(from, stop - from);
+                return true;
+            }
+            if (probe_->left() == 0) return false;
+            probe_->more(kHead);
+        }
+    };
+    std::string_view first, second;
+    int64_t here = 0;
+    if (!own(0, first) || !own(first.size() + 1, second) || !position_of(second, here)) return kNowhere;
+    head_ = here;
+    // What has the columns of a row is no end of one, unless it begins within the name of a contig; no row that is
+    // sought lies before it then either.
+    const auto tabs = static_cast<size_t>(std::count(first.begin(), first.end(), '\t'));
+    if (tabs + 1 == columns_.size() && position_of(first, here) && here <= head_) {
+        head_ = here;
+    } else {
+        probe_->skip(first.size() + 1);
+    }
+    return head_;
 }
 
 /// Moves to the first row at `position` or behind it, and holds the rows at it.
@@ -359,21 +246,13 @@ void ScoreTable::advance(int64_t position) {
         ended_ = true;
         return;
     }
-    if (contig.tiles[tile] >> 16 > block_->next()) {
-        seek(contig.tiles[tile]);
-        last_ = 0;
-    }
-    while (peek() && head_position_ < position) {
-        // Every row before the first whole line of the next block lies before `position` too.
-        last_ = head_position_;
-        text_.assign(head_.begin() + static_cast<std::ptrdiff_t>(head_line_), head_.end());
-        at_ = 0;
-        end_ = text_.size();
-        block_ = std::move(ahead_);
-        peeked_ = false;
-    }
+    if (contig.tiles[tile] >> 16 > text_->block()) seek(tile);
+    if (!reaches(position)) jump(position, kGuesses);
+    text_->reach(static_cast<size_t>(std::min(expected(position) + kHead, static_cast<double>(text_->size()))));
+    size_t block = text_->block();
+    int crossed = 0;
     std::string_view line;
-    while (next_line(line)) {
+    while (text_->line(line)) {
         int64_t here = 0;
         if (!position_of(line, here)) break;
         if (here < last_) {
@@ -383,7 +262,12 @@ void ScoreTable::advance(int64_t position) {
         if (here > position) return;
         last_ = here;
         if (here == position) hold(line);
-        at_ = std::min(at_ + line.size() + 1, end_);
+        text_->skip(line.size() + 1);
+        if (here < position && text_->block() != block) {
+            // It was thought to be in the block before. One more is read where it should be there, but no third.
+            if (++crossed > 1 || !reaches(position)) jump(position, crossed > 1 ? 0 : kGuesses);
+            block = text_->block();
+        }
     }
     ended_ = true;
 }
@@ -491,16 +375,13 @@ void ScoreTable::find(size_t contig, const Alleles& alleles, std::span<const int
         if (position < before) throw std::invalid_argument("alleles must ascend by the position of their rows");
         before = position;
         if (contig != contig_ || position < held_at_) {
-            contig_ = contig;
-            chrom_ = index_.contigs[contig].name + '\t';
-            const TableIndex::Contig& there = index_.contigs[contig];
+            if (contig != contig_) begin(contig);
             const auto tile = static_cast<size_t>(std::max<int64_t>(position - 1, 0) >> index_.shift);
-            held_at_ = -1;
+            held_at_ = marked_ = -1;
             held_.clear();
             rows_.clear();
-            last_ = 0;
-            ended_ = tile >= there.tiles.size();
-            if (!ended_) seek(there.tiles[tile]);
+            ended_ = tile >= index_.contigs[contig].tiles.size();
+            if (!ended_) seek(tile);
         }
         if (position != held_at_) advance(position);
         Row row;

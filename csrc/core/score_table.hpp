@@ -9,8 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "core/block_text.hpp"
 #include "core/mapped.hpp"
-#include "core/number.hpp"
+#include "core/table_index.hpp"
 
 namespace dnabert {
 
@@ -20,20 +21,6 @@ enum class TableHit : uint8_t {
     found = 1,      // its row
     other_alt = 2,  // rows of its REF, without its ALT
     other_ref = 3,  // rows of another REF
-};
-
-/// Where the rows of each contig begin, out of a .tbi or .csi (SAM specification section 5.2; CSI version 1).
-struct TableIndex {
-    struct Contig {
-        std::string name;
-        uint64_t first = 0;           // virtual offset of its first row
-        std::vector<uint64_t> tiles;  // a virtual offset from which no row of this tile, or of a later one, is missing
-    };
-    int shift = 14;  // a tile has 1 << shift positions
-    std::vector<Contig> contigs;
-
-    /// Reads the index at `path`; FormatError for one that is broken, or not of columns 1 and 2 counted from 1.
-    static TableIndex read(const std::string& path);
 };
 
 /// A table that is searched in the order of its rows. One thread at a time.
@@ -67,16 +54,19 @@ class ScoreTable {
               std::span<uint8_t> hits);
 
   private:
-    class Block;
     struct Row;
 
     void read_header();
-    void seek(uint64_t virtual_offset);
-    bool fill();
-    bool peek();
-    bool next_line(std::string_view& line);
-    bool position_of(std::string_view line, int64_t& position) const;
+    void begin(size_t contig);
+    void seek(size_t tile);
     void advance(int64_t position);
+    bool reaches(int64_t position) const;
+    void jump(int64_t position, int guesses);
+    int64_t head_of(size_t block);
+    size_t limit(size_t tile, int64_t& beyond) const;
+    void learn(size_t offset, int64_t position);
+    double expected(int64_t position) const;
+    bool position_of(std::string_view line, int64_t& position) const;
     void hold(std::string_view line);
     TableHit match(int64_t start, std::string_view deleted, std::string_view inserted, Row& row) const;
     void take(const Row& row, std::span<const int32_t> columns, std::span<float> values, size_t at, size_t n) const;
@@ -88,21 +78,20 @@ class ScoreTable {
     std::string header_;
     std::vector<std::string> columns_;
 
-    // The text from the cursor on, of which `block_` has more, and of what follows `ahead_` has inflated a little.
-    Bytes text_;
-    size_t at_ = 0;
-    size_t end_ = 0;
-    std::unique_ptr<Block> block_;
-    std::unique_ptr<Block> ahead_;
-    Bytes head_;
-    bool peeked_ = false;
-    int64_t head_position_ = -1;  // of the first whole line of `ahead_`; -1: none on this contig
-    size_t head_line_ = 0;
+    std::unique_ptr<BlockText> text_;   // from the cursor on: no row that is still asked for lies before it
+    std::unique_ptr<BlockText> probe_;  // a block behind, of which the head was seen
+    size_t probed_ = SIZE_MAX;          // where it begins; SIZE_MAX for none
+    int64_t head_ = 0;                  // position of its first row
 
     size_t contig_ = SIZE_MAX;
     std::string chrom_;  // name of the contig, and a tab
+    size_t behind_ = 0;  // where the block ends that the first row of the next contig may be in
     bool ended_ = false;
-    int64_t last_ = 0;          // position of the last row that was read
+    int64_t last_ = 0;  // position of the last row that was read
+    int64_t from_ = 0;  // a position that is about at the cursor
+    double pace_ = 0;   // bytes of the file a position takes, 0 where that is not known
+    size_t mark_ = 0;   // a block from which that is counted, and the position of its first row, -1 for none
+    int64_t marked_ = -1;
     int64_t held_at_ = -1;      // the position whose rows are held
     std::string held_;          // those rows, one after the other
     std::vector<size_t> rows_;  // where each begins, and the end

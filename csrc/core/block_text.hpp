@@ -1,0 +1,73 @@
+// The text of a BGZF file from any block on, and where blocks begin. Knows nothing of rows.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/inflate.hpp"
+#include "core/number.hpp"
+
+namespace dnabert {
+
+/// The begin of the block in which byte `goal` lies. `floor` is the begin of a block at or before it; where that is
+/// far, blocks are counted from one near `goal` that is known by its head, so that what lies between is not touched.
+/// `size` is about that of a block. Where a block is broken, its begin.
+size_t block_of(std::span<const uint8_t> file, size_t goal, size_t floor, size_t size);
+
+/// Text from a virtual offset on, inflated as far as it is asked for. Raises FormatError for a block that is broken;
+/// its checksum is compared when all of it was inflated.
+class BlockText {
+  public:
+    /// File and path must outlive the text.
+    BlockText(std::span<const uint8_t> file, const std::string& path) : file_(file), path_(path) {}
+
+    /// Goes to a virtual offset; inflates nothing.
+    void open(uint64_t virtual_offset);
+
+    /// What is inflated, from the cursor on.
+    std::string_view text() const {
+        return {reinterpret_cast<const char*>(buffer_.data()) + at_, at_ < end_ ? end_ - at_ : 0};
+    }
+    /// Moves the cursor behind text that is inflated, or to its end.
+    void skip(size_t bytes) { at_ = std::min(at_ + bytes, std::max(at_, end_)); }
+
+    /// Inflates so many bytes more, less at the end of the block, or begins the next one; false at the end of the file.
+    /// What `text` gave before is of no use then, unless it was of the same block.
+    bool more(size_t bytes);
+    /// Sees to it that so many bytes are inflated from the cursor on, as far as the block goes.
+    void reach(size_t bytes);
+
+    /// The line at the cursor without its end; false at the end of the file.
+    bool line(std::string_view& line);
+
+    /// Where the block begins that the end of the text is in, where the next one does, and how long its text is.
+    size_t block() const { return block_; }
+    size_t next() const { return next_; }
+    size_t size() const { return size_; }
+    /// Bytes of that block that are not inflated.
+    size_t left() const { return size_ - done_; }
+    /// Bytes from the cursor to the end of that block.
+    size_t ahead() const { return base_ + size_ - at_; }
+
+  private:
+    void enter(size_t block, size_t base);
+    [[noreturn]] void damaged() const;
+
+    std::span<const uint8_t> file_;
+    const std::string& path_;
+    size_t block_ = 0;
+    size_t next_ = 0;
+    size_t size_ = 0;
+    size_t done_ = 0;  // bytes of the block that are inflated
+    Inflate inflate_;
+    Bytes buffer_;     // what was left of the block before, then this block, whole for matches to reach back to
+    size_t base_ = 0;  // where the block begins in it
+    size_t at_ = 0;    // the cursor; behind `end_` where the text begins further on
+    size_t end_ = 0;
+};
+
+}  // namespace dnabert
