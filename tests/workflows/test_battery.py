@@ -93,6 +93,16 @@ def test_all_models_on_all_sets_and_what_is_said_of_them(tmp_path: Path, sets: P
     assert [pair["p"] for pair in again["metrics"]["auroc"]["pairs"]] == pytest.approx(p)
 
 
+def test_runs_that_fall_to_one_class_are_told(tmp_path: Path, sets: Path) -> None:
+    still, said = {**QUICK, "learning_rate": 1e-9}, list[str]()
+    facts = battery(sets, output=tmp_path / "out", networks=["random=tiny"], seeds=2, say=said.append, **still)
+    assert [row["warning"].startswith("one class is predicted for") for row in table(tmp_path / "out")] == [True] * 6
+    assert all("one class is predicted for every dev sequence" in line for line in said)
+    line = next(note for note in facts["notes"] if "one answer" in note)
+    assert line.startswith("6 of 6 runs ended with one answer for every dev sequence: random on mouse (seed 42), ")
+    assert line.endswith(" and 1 more, with a warning in results.tsv")
+
+
 def test_a_stopped_battery_goes_on_and_ends_as_if_it_had_not_been(
     tmp_path: Path, sets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -154,6 +154,7 @@ def _train_all(
             shown = {metric: facts["test"].get(metric) for metric in ("mcc", "auroc", "pearson")}
             said = "  ".join(f"{metric} {value:.4f}" for metric, value in shown.items() if value is not None)
             said += f"  {facts['seconds']:.0f} s"
+            said += f"  {facts['warning'].partition(';')[0]}" if facts["warning"] else ""
         advance(1, pace.share())
         of_seed = f"  seed {seed}" if several else ""
         rest = "" if number == len(left) else f"; about {_duration(pace.left())} left"

@@ -25,7 +25,8 @@ Key = tuple[str, str, int]
 
 _BEFORE = ("set", "model", "seed", "status")
 _AFTER = (
-    "dev_mcc", "dev_loss", "sequences", "parameters", "steps", "best_step", "seconds", "settings", "folder", "reason"
+    "dev_mcc", "dev_loss", "sequences", "parameters", "steps", "best_step", "seconds", "settings", "folder", "reason",
+    "warning",
 )  # fmt: skip
 _METRICS = (
     "mcc",
@@ -41,6 +42,8 @@ _METRICS = (
     "rmse",
     "loss",
 )
+# So many runs are named in a note.
+_NAMED = 5
 # What models are compared by; those of classes, then those of values.
 _COMPARED = ("mcc", "auroc", "pearson", "spearman")
 _NAMES = {"mcc": "MCC", "auroc": "AUROC", "pearson": "Pearson's r", "spearman": "Spearman's rho"}
@@ -71,7 +74,7 @@ class Results:
         test, dev = facts["test"], facts["dev"]
         row = {name: test.get(name) for name in _METRICS}
         row |= {f"dev_{name}": dev.get(name) for name in ("mcc", "loss")}
-        row |= {name: facts.get(name) for name in ("parameters", "steps", "best_step", "seconds")}
+        row |= {name: facts.get(name) for name in ("parameters", "steps", "best_step", "seconds", "warning")}
         row |= {"sequences": facts["data"]["train"]["sequences"], "folder": folder}
         self._put(run, "done", row)
 
@@ -119,6 +122,7 @@ def summarise(folder: Path, runs: Sequence[Run], results: Results, about: Mappin
     ]
     if failed:
         notes.append(f"{len(failed):,} of {len(runs):,} runs failed; models are compared over the sets that both have")
+    notes += _warned(done)
     both = max((pair.sets for one in found.values() for pair in one.pairs), default=6)
     if both < 6:
         notes.append(f"over {both} sets no signed-rank test can give p below 0.05; six sets are the fewest")
@@ -137,6 +141,16 @@ def summarise(folder: Path, runs: Sequence[Run], results: Results, about: Mappin
     with writing(folder / "summary.md") as partial:
         partial.write_text(_page(facts, squares, compared, found, sets), encoding="utf-8")
     return facts
+
+
+def _warned(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """A line on the runs that fell to one class, if there are any."""
+    fallen = [row for row in rows if row.get("warning", ".") != "."]
+    if not fallen:
+        return []
+    named = ", ".join(f"{row['model']} on {row['set']} (seed {row['seed']})" for row in fallen[:_NAMED])
+    more = f" and {len(fallen) - _NAMED:,} more, with a warning in results.tsv" if len(fallen) > _NAMED else ""
+    return [f"{len(fallen):,} of {len(rows):,} runs ended with one answer for every dev sequence: {named}{more}"]
 
 
 def _square(rows: Sequence[Mapping[str, str]], metric: str, sets: Sequence[str], models: Sequence[str]) -> F64:
