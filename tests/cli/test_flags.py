@@ -82,8 +82,7 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Call:
     Raises what the command raises, and TypeError where it gives the function what that has no argument for.
     """
 
-    def spy(work: str) -> None:
-        module, name = function(work)
+    def spy(work: str, module: Any, name: str) -> None:
         real = getattr(module, name)
 
         @functools.wraps(real)
@@ -93,8 +92,10 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Call:
 
         monkeypatch.setattr(module, name, record)
 
-    for work in RUNS.values():
-        spy(work)
+    # All are imported before any is replaced: some import others, and would keep what stands in for them.
+    found = {work: function(work) for work in RUNS.values()}
+    for work, (module, name) in found.items():
+        spy(work, module, name)
 
     def run(typed: str) -> tuple[str, dict[str, Any]]:
         with pytest.raises(Called) as called:
