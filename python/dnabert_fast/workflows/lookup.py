@@ -79,11 +79,6 @@ def lookup(
             rest = stack.enter_context(VcfSink(misses, source.header.with_lines([])))
         follow = Follow(progress("looking up", "records", None))
 
-        def units() -> Iterator[Records]:
-            for records in source:
-                follow.unit(len(records), source.share)
-                yield records
-
         def write(unit: _Unit) -> None:
             records = unit.records
             names, code = records.contigs()
@@ -95,8 +90,7 @@ def lookup(
                 rest.write(_lines(records, unit.missed))
             follow(len(records))
 
-        pipeline(units(), work.read, work.find, write)
-        counts = work.counts
+        pipeline(_followed(source, follow), work.read, work.find, write)
     notes = [*source.header.repairs, *work.notes()]
     notes += [f"fields of an earlier run were replaced: {', '.join(replaced)}"] if replaced else []
     if out.unsorted:
@@ -105,11 +99,8 @@ def lookup(
         "verb": "lookup",
         "tables": [{"file": table.path, "fields": list(table.fields), **(table.settings or {})} for table in opened],
         "fields": work.fields,
-        "records": counts.records,
-        "alleles": counts.alleles,
-        "found": counts.found,
-        "reasons": dict(counts.reasons),
-        "records_missed": counts.missed,
+        **vars(work.counts),
+        "reasons": dict(work.counts.reasons),
         "notes": notes,
         "seconds": round(time.monotonic() - began, 3),
         "output": str(output),
@@ -119,15 +110,21 @@ def lookup(
     return facts
 
 
+def _followed(source: VcfSource, follow: Follow) -> Iterator[Records]:
+    for records in source:
+        follow.unit(len(records), source.share)
+        yield records
+
+
 @dataclass
 class _Counts:
-    """What was looked up: `reasons` counts alleles that have no score, `missed` the records with such bases."""
+    """What was looked up: `reasons` counts alleles that have no score, `records_missed` the records with such bases."""
 
     records: int = 0
     alleles: int = 0
     found: int = 0
-    missed: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    records_missed: int = 0
 
 
 @dataclass(frozen=True)
@@ -218,7 +215,7 @@ class _Work:
                 counts.reasons[name] += count
         missed = np.zeros(len(records), np.bool_)
         missed[alleles.record[missing]] = True
-        counts.missed += int(np.count_nonzero(missed))
+        counts.records_missed += int(np.count_nonzero(missed))
         return missed
 
     def _judge(self, number: int, found: LookedUp, records: Records, alleles: Alleles) -> None:
