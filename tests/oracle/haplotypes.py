@@ -13,6 +13,11 @@ class Change(NamedTuple):
     inserted: str
     copies: frozenset[int]
 
+    @property
+    def end(self) -> int:
+        """Behind the last base that gives way."""
+        return self.start + self.deleted
+
 
 def of_window(contig: str, changes: list[Change], start: int, end: int) -> dict[int, tuple[list[Change], str]]:
     """For each copy with an allele in the window: the alleles that fit together, and the window with them."""

@@ -75,6 +75,9 @@ def test_phased_haplotypes_are_those_of_strings(drawn: Rows, start: int, length:
             assert found.offsets[group + 1] - found.offsets[group] == len(kept)
             spanning = any(change.start < start for change in kept)
             assert bool(found.flags[group] & HaplotypeFlag.SPANNING) == spanning
+            behind = [change for change in changes if copy in change.copies and kept[-1].end <= change.start < end]
+            pushed = any(all(change is not one for one in kept) for change in behind)
+            assert bool(found.flags[group] & HaplotypeFlag.PUSHED_OUT) == pushed
 
 
 @given(rows, st.lists(st.tuples(st.integers(0, 60), st.integers(1, 25)), min_size=1, max_size=6))
@@ -100,6 +103,18 @@ def test_copies_with_the_same_alleles_are_one() -> None:
     bounds = zip(found.offsets[:-1], found.offsets[1:], found.copies, strict=True)
     groups = {tuple(found.alleles[first:last].tolist()): copies.tolist() for first, last, copies in bounds}
     assert groups == {(0, 1): [0, 3], (0,): [2], (1,): [4]}
+
+
+def test_what_an_insertion_pushes_out_of_the_window_is_told() -> None:
+    """The window ends at 25; 14 bases more bring what stands at 14 to 28, and what is unusable there is told too."""
+    drawn: Rows = [(10, 0, "A" * 14, [(1, 1), (1, 0), (0, 0)]), (14, 1, "C", [(1, 0), (0, 1), (0, 1)])]
+    found = one_window(carriers_of(drawn))
+    bounds = zip(found.offsets[:-1], found.offsets[1:], found.copies, found.flags, strict=True)
+    told = {tuple(copies.tolist()): (found.alleles[a:b].tolist(), flags) for a, b, copies, flags in bounds}
+    assert told == {(0,): ([0], HaplotypeFlag.PUSHED_OUT), (1, 2): ([0], 0), (3, 5): ([1], 0)}
+    carriers = carriers_of(drawn)
+    carriers.usable[1] = False
+    assert one_window(carriers).flags.tolist()[0] == HaplotypeFlag.UNUSABLE
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from oracle import variants as oracle
 from oracle.alleles import trim
 from oracle.haplotypes import Change, of_window
 
-from dnabert_fast.analysis import haplotypes as analysis
+from dnabert_fast.analysis import carriers as analysis
 from dnabert_fast.errors import DnabertError, FormatError
 from dnabert_fast.seq.haplotypes import Carriers
-from dnabert_fast.workflows import haplotypes as verb
+from dnabert_fast.workflows import variants as reading
 from dnabert_fast.workflows.haplotypes import haplotypes
 from dnabert_fast.workflows.variants import variants
 
@@ -104,8 +104,8 @@ def test_units_do_not_change_the_rows(
         given = {"windows": bed, "window": None}
     whole, facts = run(drawn, make_model(), **given)
     assert len(whole) > 5
-    monkeypatch.setattr(verb, "UNIT_RECORDS", 4)
-    monkeypatch.setattr("dnabert_fast.analysis.haplotypes._UNIT_WINDOWS", 3)
+    monkeypatch.setattr(reading, "UNIT_RECORDS", 4)
+    monkeypatch.setattr(analysis, "_UNIT_WINDOWS", 3)
     parts, again = run(drawn, make_model(), **given)
     names = ("CHROM", "START", "END", "STRAND", "ALLELES", "COPIES", "SAMPLES", "FLAG")
     assert [[row[name] for name in names] for row in parts] == [[row[name] for name in names] for row in whole]
@@ -172,7 +172,7 @@ def test_regions_wait_for_alleles_that_move_into_them(
 ) -> None:
     """One that would move farther than anything waits for stays where it is, in units of any size."""
     drawn = in_repeat(tmp_path, "106 ? ? 1|0", "150 A C 0|1", "180 AA A 1|0")
-    monkeypatch.setattr(verb, "UNIT_RECORDS", 1)
+    monkeypatch.setattr(reading, "UNIT_RECORDS", 1)
     monkeypatch.setattr(analysis, "_UNIT_WINDOWS", 1)
     monkeypatch.setattr(analysis, "_FARTHEST", farthest)
     [row], _ = run(drawn, make_model(), windows=tmp_path / "r.bed", window=None, normalize=True)
@@ -194,7 +194,7 @@ def test_alleles_outside_of_regions_are_not_held(
 
     whole = Carriers.join
     monkeypatch.setattr(Carriers, "join", staticmethod(join))
-    monkeypatch.setattr(verb, "UNIT_RECORDS", 4)
+    monkeypatch.setattr(reading, "UNIT_RECORDS", 4)
     [row], facts = run(drawn, make_model(), windows=tmp_path / "r.bed", window=None)
     assert row["ALLELES"].startswith("106:")
     assert facts["haplotypes"] == 1

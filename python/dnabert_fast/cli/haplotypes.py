@@ -23,13 +23,16 @@ def haplotypes(
     class_name: o.ClassName = None,
     normalize: o.Normalize = False,
     alias: o.Alias = None,
+    work: o.Work = None,
+    shard: o.Shard = None,
+    shard_size: o.ShardSize = None,
     **shared: Any,
 ) -> None:
     """Score the alleles that samples carry together: both haplotypes of each window, and each allele alone."""
     flags = flags_of(locals())
-    from ..workflows.haplotypes import haplotypes as work
+    from ..workflows.haplotypes import haplotypes as run
 
-    carry_out(work, flags, _show)
+    carry_out(run, flags, _show)
 
 
 def _show(facts: dict[str, Any]) -> None:

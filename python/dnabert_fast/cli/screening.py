@@ -36,13 +36,15 @@ def screen(
     normalize: o.Normalize = False,
     alias: o.Alias = None,
     overwrite: o.Overwrite = False,
+    work: o.Work = None,
+    shard: o.Shard = None,
     **shared: Any,
 ) -> None:
     """Find regions the model attends to, score the variants in them, rank these, and count known ones."""
     flags = flags_of(locals())
-    from ..workflows.screen import screen as work
+    from ..workflows.screen import screen as run
 
-    carry_out(work, flags, _show, known=known or ())
+    carry_out(run, flags, _show, known=known or ())
 
 
 def _show(facts: dict[str, Any]) -> None:

@@ -6,13 +6,14 @@ from typing import Any
 
 from ..errors import DnabertError
 from . import flags as o
+from .estimate import machines_of, show_estimate
 from .screen import show_run
 from .verb import carry_out, flags_of, takes
 
 __all__ = ["lookup", "saturate"]
 
 
-@takes(o.machine, precision="auto")
+@takes(o.machine, o.shards, precision="auto")
 def saturate(
     places: o.Places,
     model: o.Model,
@@ -33,7 +34,9 @@ def saturate(
     *regions, genome = flags.pop("places")
     if len(regions) > 1:
         raise DnabertError(f"{' '.join(places)}: give one BED file of regions, and the genome")
-    carry_out(work, flags, _show_table, genome=genome, regions=regions[0] if regions else None)
+    machines = machines_of(flags["estimate"], flags.pop("machines"))
+    show, bed = _show_table if machines is None else show_estimate, regions[0] if regions else None
+    carry_out(work, flags, show, genome=genome, regions=bed, estimate=machines)
 
 
 def _show_table(facts: dict[str, Any]) -> None:

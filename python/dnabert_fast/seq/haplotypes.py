@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from . import edits
 from .batch import Windows
 from .genotypes import MANY, UNKNOWN, Genotypes
-from .types import I32, I64, U8, Bool
+from .types import I32, I64, U8, U16, Bool
 from .variants import Alleles, Changes
 
 __all__ = [
@@ -43,6 +43,7 @@ class HaplotypeFlag(IntFlag):
     SPANNING = 32  # a deletion that begins before the window reaches into it
     UNUSABLE = 64  # an allele that has no bases, or none of the genome, was left out
     TRUNCATED = 128  # the window's end cuts an allele
+    PUSHED_OUT = 256  # insertions before it have pushed an allele behind the window's end, and it was left out
 
 
 UNSCORED_HAPLOTYPES = HaplotypeFlag.UNPHASED | HaplotypeFlag.PHASE_SETS | HaplotypeFlag.POLYPLOID
@@ -126,7 +127,7 @@ class Haplotypes:
     """Haplotypes of windows, those of REF alone left out.
 
     window i64[h]: the row of each one's window, ascending; alleles i64[e] and offsets i64[h+1]: the rows of the alleles
-    it is made of; copies: for each, the numbers 2 * sample + copy that carry it, i64; flags u8[h]: bits of
+    it is made of; copies: for each, the numbers 2 * sample + copy that carry it, i64; flags u16[h]: bits of
     HaplotypeFlag. Those that are not scored have no alleles: each stands for the copies of all samples with that flag.
     """
 
@@ -134,7 +135,7 @@ class Haplotypes:
     alleles: I64
     offsets: I64
     copies: list[I64]
-    flags: U8
+    flags: U16
 
     def __len__(self) -> int:
         return len(self.window)
@@ -186,7 +187,7 @@ class _Found:
         offsets = np.zeros(len(self.alleles) + 1, np.int64)
         np.cumsum([len(rows) for rows in self.alleles], out=offsets[1:])
         flat = np.array([row for rows in self.alleles for row in rows], np.int64)
-        return Haplotypes(np.array(self.window, np.int64), flat, offsets, self.copies, np.array(self.flags, np.uint8))
+        return Haplotypes(np.array(self.window, np.int64), flat, offsets, self.copies, np.array(self.flags, np.uint16))
 
 
 def _window(
@@ -251,7 +252,8 @@ def _fitting(carriers: Carriers, alleles: list[int], start: int, end: int) -> tu
         # Where the allele stands once those before it are applied.
         place = at + filled - start
         if place >= end:
-            break
+            flags |= HaplotypeFlag.PUSHED_OUT
+            continue
         if max(added, deleted) > end - place:
             flags |= HaplotypeFlag.TRUNCATED
         kept.append(allele)

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..analysis.haplotypes import HaplotypeSummary, HaplotypeUnit, score_haplotypes
-from ..analysis.variants import UNIT_RECORDS, ChangeScorer, VariantOptions
+from ..analysis.carriers import HaplotypeSummary, Ready, ready_windows
+from ..analysis.haplotypes import HaplotypeUnit, score_haplotypes
+from ..analysis.variants import ChangeScorer, VariantOptions
 from ..errors import DnabertError
-from ..io import open_table
-from ..io.columns import packed, repeated
-from ..io.vcf_source import VcfSource
-from ..seq.aliases import AliasTable
+from ..seq.aliases import AliasTable, refused, resolve
 from ..seq.genome import Genome
-from ..seq.haplotypes import HAPLOTYPE_FLAGS
 from ..seq.vcf_text import Records
 from .common import GRIDS, check_outputs, read_regions, window_length, write_summary
-from .precision import load_first, resolve_precision
+from .haplotype_output import haplotype_output
+from .jobs import Results, Task, begun
+from .precision import Choice, load_first
 from .progress import Follow, Progress, silent
-from .screen_inputs import Contigs
-from .variants import variant_settings, window_notes
+from .session import those_of
+from .variants import RecordInput, variant_settings, window_notes
+from .work import Work, asked_work, precision_of, stored_input, try_places
 
-__all__ = ["haplotypes"]
+__all__ = ["haplotype_facts", "haplotypes"]
+
+_SHARD_SECTIONS = 1
 
 
 def haplotypes(
@@ -46,6 +48,9 @@ def haplotypes(
     device: str = "auto",
     threads: int | None = None,
     summary: str | Path | None = None,
+    work: str | Path | None = None,
+    shard: str | None = None,
+    shard_size: int | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Score what the alleles on each copy of a sample's chromosome do together, window by window.
@@ -54,11 +59,44 @@ def haplotypes(
     length), "centred" (one around each allele) or the regions of a BED file. output (.tsv, .tsv.gz, .parquet): a row
     for each haplotype of a window that is not the reference, with the samples that carry it, its scores as of
     `variants`, and the score of each of its alleles alone. Haplotypes that are not known, for want of phase, are
-    counted and have rows without scores; alleles that cannot be applied are counted by reason. Returns the facts of the
-    run, also written to `summary`.
+    counted and have rows without scores; alleles that cannot be applied are counted by reason. `work`, `shard` and
+    `shard_size` (in sections of 4 MiB of text) make the run one that can be resumed and split (see docs/jobs.md).
+    Returns the facts of the run, also written to `summary`.
     """
+    asked = dict(locals())
     began = time.monotonic()
     check_outputs([vcf, genome, windows, alias], {"--output": output, "--summary": summary})
+    job = asked_work(work, shard, shard_size, _SHARD_SECTIONS)
+    with _opened(**those_of(_opened, asked | {"work": job})) as run:
+        task = run.task(output)
+        with Results(task, job, run.scorer.model, begun(task, job), progress=progress) as results:
+            run.answer(results, progress)
+    facts = haplotype_facts(results.settings, results.counts, results.notes)
+    facts |= run.scorer.model.facts() | results.facts(began, output)
+    write_summary(summary, facts)
+    return facts
+
+
+@contextmanager
+def _opened(
+    vcf: str | Path,
+    genome: str | Path,
+    *,
+    model: str,
+    output: str | Path,
+    windows: str | Path,
+    window: int | None,
+    strand: str,
+    class_name: str | None,
+    normalize: bool,
+    alias: str | Path | None,
+    precision: str,
+    device: str,
+    threads: int | None,
+    work: Work | None,
+    progress: Progress,
+) -> Iterator[_Haplotypes]:
+    """What `haplotypes` of such arguments needs, opened."""
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
     readout = loaded.readout(class_name)
     grid = str(windows) in GRIDS
@@ -66,114 +104,103 @@ def haplotypes(
         raise DnabertError(f"--window {window} is that of tiled and centred windows; leave it or --windows out")
     trained, config = loaded.block.window if loaded.block else None, loaded.network.config
     length = window_length(window, trained, loaded.k, scored_by=config) if grid else None
-    counts = HaplotypeSummary()
-    with ExitStack() as stack:
-        opened = stack.enter_context(Genome.open(genome))
-        contigs = Contigs(opened, AliasTable() if alias is None else AliasTable.read(alias))
+    genome = stored_input(work, "genome", genome)
+    with Genome.open(genome) as opened:
+        aliases = AliasTable() if alias is None else AliasTable.read(alias)
         if length is not None and length > int(opened.lengths.max()):
             raise DnabertError(f"--window {length} is longer than every contig of {genome}")
-        regions = None if grid else read_regions(windows, opened, contigs.aliases, loaded.k, scored_by=config)
-        source = VcfSource(vcf, UNIT_RECORDS)
-        samples = _samples(source, vcf)
-        loaded, choice = resolve_precision(loaded, model, precision, device=device, expected=inf, progress=progress)
+        regions = None if grid else read_regions(windows, opened, aliases, loaded.k, scored_by=config)
+        records = RecordInput(work, vcf)
+        samples = records.header.columns.decode("utf-8", "replace").split("\t")[9:]
+        if not samples:
+            raise DnabertError(f"{vcf}: no samples; haplotypes need genotypes (FORMAT GT)")
+        try_places(work, [output])
+        loaded, choice = precision_of(work, loaded, model, precision, device=device, expected=inf, progress=progress)
         options = VariantOptions(length, regions, normalize, tiled=str(windows) == "tiled")
         scorer = ChangeScorer(loaded, readout)
-        rows = stack.enter_context(_Rows(output, scorer, opened, samples))
-        follow = Follow(progress("scoring haplotypes", "records", None))
-        units = _followed(source, follow)
+        yield _Haplotypes(scorer, genome, opened, aliases, records, samples, options, choice)
+
+
+@dataclass(frozen=True)
+class _Haplotypes:
+    """Genotypes of a genome's variants, and what scores their haplotypes."""
+
+    scorer: ChangeScorer
+    path: str | Path
+    genome: Genome
+    aliases: AliasTable
+    records: RecordInput
+    samples: Sequence[str]
+    options: VariantOptions
+    choice: Choice
+
+    def task(self, output: str | Path) -> Task[HaplotypeUnit]:
+        """The haplotypes on their way into a table."""
+        model, choice = self.scorer.model, self.choice
+        told = variant_settings(model, self.scorer.readout, self.options, self.genome, self.aliases, choice)
+        settings = {
+            "facts": {**told, **choice.facts(), "samples": len(self.samples)},
+            "choices": [choice.facts()],
+            "notes": [*self.genome.notes, *self.records.header.repairs],
+            "later_notes": [*window_notes(model, self.options.window), *choice.notes],
+        }
+        return Task(
+            "haplotypes",
+            {"vcf": self.records.named, "genome": self.path},
+            told | choice.decisive(),
+            settings,
+            [haplotype_output(output, list(self.scorer.meanings), self.genome, self.samples)],
+            self._counts,
+            lambda: model.notes,
+            self.records.sections,
+        )
+
+    def answer(self, results: Results[HaplotypeUnit], progress: Progress) -> None:
+        """Run the windows that results want."""
+        follow = Follow(progress(results.doing("scoring haplotypes"), "records", None))
         score_haplotypes(
-            scorer, opened, units, len(samples), contigs.resolve, rows.write, options, counts, progress=follow
+            self.scorer, self.genome, results.follow(self._units(results, follow)), results.write, progress=follow
         )
-        notes = [*opened.notes, *source.header.repairs, *contigs.refused()]
-        if counts.alleles and not counts.usable:
-            notes.append("no allele fits the genome: is GENOME the assembly of VCF?")
-        if counts.without_genotypes:
-            of = f"{counts.without_genotypes:,} of {counts.records:,} records"
-            notes.append(f"{of} have no known genotype (FORMAT GT), and so no haplotype")
-    facts = {
-        "verb": "haplotypes",
-        **variant_settings(loaded, readout, options, opened, contigs.aliases, choice),
-        **choice.facts(),
-        "samples": len(samples),
-        **counts.facts(),
-        "notes": [*notes, *window_notes(loaded, length), *choice.notes, *loaded.notes],
-        **loaded.facts(),
-        "seconds": round(time.monotonic() - began, 3),
-        "output": str(output),
-    }
-    write_summary(summary, facts)
-    return facts
 
+    def _units(self, results: Results[HaplotypeUnit], follow: Follow) -> Iterator[tuple[int, Ready]]:
+        """The windows whose shards are wanted, each with its shard: that of the section in which it is known whole.
 
-def _samples(source: VcfSource, vcf: str | Path) -> list[str]:
-    names = source.header.columns.decode("utf-8", "replace").split("\t")[9:]
-    if not names:
-        raise DnabertError(f"{vcf}: no samples; haplotypes need genotypes (FORMAT GT)")
-    return names
-
-
-def _followed(source: VcfSource, follow: Follow) -> Iterator[Records]:
-    for records in source:
-        follow.unit(len(records), source.share)
-        yield records
-
-
-class _Rows:
-    """The table of haplotypes; a context manager."""
-
-    def __init__(self, output: str | Path, scorer: ChangeScorer, genome: Genome, samples: list[str]) -> None:
-        self._genome = genome
-        self._copies = [f"{name}:{copy}" for name in samples for copy in (1, 2)]
-        self._fields = list(scorer.meanings)
-        shown = ["HAP" if name == "ALT" else name for name in self._fields]
-        columns = [("CHROM", "str"), ("START", "int"), ("END", "int"), ("STRAND", "str"), ("ALLELES", "str")]
-        columns += [("COPIES", "int"), ("SAMPLES", "str")] + [(name, "float") for name in shown]
-        columns += [(f"ALONE_{shown[-1]}", "str"), ("FLAG", "str")]
-        self._table = open_table(output, columns)
-
-    def __enter__(self) -> _Rows:
-        self._table.__enter__()
-        return self
-
-    def __exit__(self, *about: Any) -> None:
-        self._table.__exit__(*about)
-
-    def write(self, unit: HaplotypeUnit) -> None:
-        """Write the haplotypes of a unit."""
-        found, n = unit.haplotypes, len(unit.haplotypes)
-        if not n:
+        Records before them are read, as windows of a contig make units from its first on.
+        """
+        if results.wanted is not None and not results.wanted:
             return
-        alleles, spelt = found.alleles.tolist(), _spelt(unit, self._genome)
-        alone = ["." if value != value else f"{value:.6g}" for value in unit.alone.tolist()]
-        bounds = list(zip(found.offsets[:-1].tolist(), found.offsets[1:].tolist(), strict=True))
-        window = found.window
-        strands = ["-" if reverse else "+" for reverse in unit.reverse[window].tolist()]
-        flags = [
-            "&".join(name for bit, name in enumerate(HAPLOTYPE_FLAGS) if flag >> bit & 1) or "."
-            for flag in found.flags.tolist()
-        ]
-        self._table.write(
-            [
-                repeated(self._genome.names[unit.contig], n),
-                unit.start[window],
-                unit.end[window],
-                packed(strands),
-                packed([",".join(spelt[row] for row in alleles[first:last]) or "." for first, last in bounds]),
-                np.array([len(copies) for copies in found.copies], np.int64),
-                packed([",".join(self._copies[copy] for copy in copies.tolist()) for copies in found.copies]),
-                *unit.fields.values(),
-                packed([",".join(alone[first:last]) or "." for first, last in bounds]),
-                packed(flags),
-            ]
-        )
+
+        def read() -> Iterator[Records]:
+            source = self.records.all()
+            for records in source:
+                share[0] = source.share
+                yield records
+
+        share: list[float | None] = [None]
+        for ready in ready_windows(read(), len(self.samples), self.genome, self._contig_of, self.options):
+            shard = ready.since.section // results.shard_size
+            if results.wanted is None or shard in results.wanted:
+                follow.unit(ready.since.counts.records, share[0])
+                yield shard, ready
+            elif shard > results.wanted[-1]:
+                return
+
+    def _contig_of(self, names: Sequence[str]) -> tuple[list[int], dict[str, str]]:
+        return resolve(names, self.genome, self.aliases)
+
+    def _counts(self, unit: HaplotypeUnit) -> dict[str, Any]:
+        """What a unit is counted as; `refused`: why aliases of its contigs were not applied."""
+        reasons = refused(list(unit.names), self.genome, self.aliases)
+        return {**unit.counts.facts(), "refused": Counter(reasons.values())}
 
 
-def _spelt(unit: HaplotypeUnit, genome: Genome) -> list[str]:
-    """Each allele as POS:DELETED>INSERTED, POS being the first base that changes, from 1; "-" for no bases."""
-    carriers = unit.carriers
-    contig = np.full(len(carriers), unit.contig, np.int32)
-    gone = genome.fetch(contig, carriers.start, carriers.start + carriers.deleted)
-    return [
-        f"{start + 1}:{gone[row].decode() or '-'}>{carriers.inserted[row].decode() or '-'}"
-        for row, start in enumerate(carriers.start.tolist())
-    ]
+def haplotype_facts(settings: Mapping[str, Any], counts: Mapping[str, Any], notes: Sequence[str]) -> dict[str, Any]:
+    """The facts of a run out of its settings, the counts of its units and notes on how it ran."""
+    counted = HaplotypeSummary().facts() | dict(counts)
+    said = [*settings["notes"], *counted.pop("refused", {})]
+    if counted["alleles"] and not counted["usable"]:
+        said.append("no allele fits the genome: is GENOME the assembly of VCF?")
+    if counted["without_genotypes"]:
+        of = f"{counted['without_genotypes']:,} of {counted['records']:,} records"
+        said.append(f"{of} have no known genotype (FORMAT GT), and so no haplotype")
+    return {"verb": "haplotypes", **settings["facts"], **counted, "notes": [*said, *settings["later_notes"], *notes]}

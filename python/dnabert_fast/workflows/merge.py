@@ -12,6 +12,7 @@ from typing import Any
 from ..engine.jobs import FIRST, Job, Receipt, read_job
 from ..errors import DnabertError
 from .common import check_outputs, write_summary
+from .haplotypes import haplotype_facts
 from .jobs import joined
 from .outputs import suffix_of
 from .progress import Progress, silent
@@ -28,6 +29,7 @@ _FACTS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any], list[str]],
     "predict": sequence_facts,
     "embed": sequence_facts,
     "saturate": saturate_facts,
+    "haplotypes": haplotype_facts,
 }
 _LATEST = 50  # receipts that the rate is told by
 _SHOWN = 5

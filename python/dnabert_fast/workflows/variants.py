@@ -308,6 +308,10 @@ class RecordInput:
         source = VcfSource(self.path, UNIT_RECORDS, SECTION_BYTES)
         return next(iter(source), None), source.share
 
+    def all(self) -> VcfSource:
+        """All records, to be read once."""
+        return self._source
+
     def whole(self, shard: int) -> Whole[Records]:
         """All of the records and a sample of them, for an estimate."""
         return of_records(self._source, shard)
