@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,7 +25,7 @@ from .judge_variants_outputs import FILES, stratum_facts, write_alleles, write_r
 from .judge_variants_report import draw_pictures, variants_report
 from .predictors import names_of
 from .progress import Progress, silent
-from .reports import plain, results_folder, write_page
+from .reports import REPORT_FILES, plain, results_folder, write_page
 from .variant_scores import JudgedAlleles, Reasons, asked_scores, read_alleles, same_contigs
 
 __all__ = ["DISTANCES", "judge_variants"]
@@ -71,7 +70,7 @@ def judge_variants(
     if bins is not None and not features:
         raise DnabertError(f"--bins {bins}: are distances to features; give --features FILE.bed too")
     beds = _features(features)
-    folder = _folder(output, [*variants, *(path for _, path in beds)])
+    folder = results_folder(output, [*variants, *(path for _, path in beds)], (*REPORT_FILES, *FILES))
     alleles, chosen = read_alleles(variants, condition, asked, progress)
     near = {name: _distances(alleles, name, path) for name, path in beds}
     account = _account(alleles, list(alleles.values))
@@ -142,15 +141,6 @@ def _features(given: Sequence[str]) -> list[tuple[str, str]]:
     if twice is not None:
         raise DnabertError(f"two sets of features are named {twice}; tell them apart as in --features {twice}2=PATH")
     return beds
-
-
-def _folder(output: str | Path, inputs: Sequence[str | Path]) -> Path:
-    folder = results_folder(output, inputs)
-    taken = {os.path.realpath(folder / name) for name in FILES}
-    stray = next((path for path in inputs if os.path.realpath(path) in taken), None)
-    if stray is not None:
-        raise DnabertError(f"-o {output}: {stray} is an input and would be replaced; choose another folder")
-    return folder
 
 
 def _distances(alleles: JudgedAlleles, name: str, path: str | Path) -> I64:

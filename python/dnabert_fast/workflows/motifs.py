@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import inf
 from pathlib import Path
@@ -79,8 +78,7 @@ def motifs(
     began = time.monotonic()
     criteria = Criteria(width=width, min_length=min_length, cutoff=cutoff, min_sites=min_sites, all_ties=all_ties)
     inputs = [sequences, negatives, database, None if scores in WAYS else scores]
-    folder = results_folder(output, inputs)
-    _check_inputs(folder, inputs)
+    folder = results_folder(output, inputs, FILES)
     check_report(report, inputs, output)
     need("scipy.stats")
     known = [] if database is None else read_motifs(database)
@@ -149,13 +147,6 @@ def _model(model: str | None, precision: str, device: str, threads: int | None, 
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
     loaded.need_pairs(False)
     return loaded
-
-
-def _check_inputs(folder: Path, inputs: Sequence[str | Path | None]) -> None:
-    """Raise DnabertError where an input is one of the files that this writes."""
-    for path in inputs:
-        if path is not None and Path(path).name in FILES and Path(path).resolve().parent == folder.resolve():
-            raise DnabertError(f"-o {folder}: {path} is an input and would be replaced; choose another folder")
 
 
 def _read(sequences: str | Path, negatives: str | Path | None, model: Model | None, class_name: str | None) -> _Data:

@@ -26,19 +26,18 @@ PAIRED = (
 """What is said under a `pairs_table`."""
 
 
-def results_folder(output: str | Path, inputs: Sequence[str | Path | None]) -> Path:
-    """The folder of the results, made now, so that a place that cannot be written is known before the work.
+def results_folder(
+    output: str | Path, inputs: Sequence[str | Path | None], files: Sequence[str] = REPORT_FILES
+) -> Path:
+    """The folder of the results, `files`, made now, so that a place that cannot be written is known before the work.
 
     Raises FormatError where it cannot be made or written, and DnabertError where an input would be replaced in it.
     """
+    written = {os.path.realpath(Path(output) / name) for name in files}
     for path in inputs:
-        if path is not None and Path(path).name in REPORT_FILES and _same(Path(output), Path(path).parent):
+        if path is not None and os.path.realpath(path) in written:
             raise DnabertError(f"-o {output}: {path} is an input and would be replaced; choose another folder")
     return made_folder(output, inputs)
-
-
-def _same(one: Path, other: Path) -> bool:
-    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def write_page(folder: Path, title: str, lead: str, blocks: Sequence[Block]) -> None:
