@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,23 +64,11 @@ def gue(
     failed: list[Mapping[str, Any]] = []
     if pretrained or networks or baselines:
         run = battery(
-            sets,
-            output=folder,
-            models=pretrained,
-            networks=networks,
-            baselines=baselines,
-            device=device,
-            threads=threads,
-            progress=progress,
-            say=say,
-            **flags,
-        )
+            sets, output=folder, models=pretrained, networks=networks, baselines=baselines, device=device,
+            threads=threads, progress=progress, say=say, **flags,
+        )  # fmt: skip
         failed = run["failed"]
-        seeds = range(run["seed"], run["seed"] + run["seeds"])
-        for key, row in Results(folder / "results.tsv").rows.items():
-            name, model, seed = key
-            if model in run["models"] and name in there and seed in seeds and row["status"] == "done":
-                found.setdefault(model, {}).setdefault(name, []).append(float(row["mcc"]))
+        found = _of_battery(run, folder, there)
     for model, of_sets in tuned.items():
         for name, folders in of_sets.items():
             for place in folders:
@@ -108,6 +96,16 @@ def gue(
     with writing(folder / "bench.md") as partial:
         partial.write_text(_page(facts), encoding="utf-8")
     return facts | {"output": str(output)}
+
+
+def _of_battery(run: Mapping[str, Any], folder: Path, sets: Collection[str]) -> dict[str, dict[str, list[float]]]:
+    """The MCCs of a battery's runs on these sets, one a seed, by model and set."""
+    found: dict[str, dict[str, list[float]]] = {}
+    seeds = range(run["seed"], run["seed"] + run["seeds"])
+    for (name, model, seed), row in Results(folder / "results.tsv").rows.items():
+        if model in run["models"] and name in sets and seed in seeds and row["status"] == "done":
+            found.setdefault(model, {}).setdefault(name, []).append(float(row["mcc"]))
+    return found
 
 
 def known_set(name: str, folder: str, published: Sequence[str]) -> str | None:
