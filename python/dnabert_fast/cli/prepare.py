@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,13 @@ _COMMON = ("genome", "output", "dev", "seed", "max_n", "leak_share", "alias")
 _LISTS = ("train", "test")
 
 
-def _make(work: Callable[..., Mapping[str, Any]], flags: dict[str, Any]) -> None:
-    """Make a set out of a command's flags: those that every kind has, then its own."""
-    from ..workflows.prepare import Common
+def _make(kind: str, flags: dict[str, Any]) -> None:
+    """Make a set of a kind out of a command's flags: those that every kind has, then its own."""
+    from ..workflows import prepare
 
     common = {name: flags.pop(name) for name in _COMMON} | {name: flags.pop(name) or () for name in _LISTS}
-    carry_out(work, flags, lambda card: _show(card, common["output"]), common=Common(**common))
+    work = getattr(prepare, kind)
+    carry_out(work, flags, lambda card: _show(card, common["output"]), common=prepare.Common(**common))
 
 
 def _show(card: Mapping[str, Any], output: Path) -> None:
@@ -45,14 +46,10 @@ def _show(card: Mapping[str, Any], output: Path) -> None:
 
 
 @app.command()
-@takes(p.drawing)
+@takes(p.splits, ..., p.drawing)
 def promoters(
     genome: p.Genome,
     tss: p.Tss,
-    output: p.Folder,
-    dev: p.Dev,
-    test: p.Test = None,
-    train: p.Train = None,
     window: p.PromoterLength = 300,
     tss_at: p.TssAt = "auto",
     transcripts: p.Transcripts = "canonical",
@@ -64,61 +61,40 @@ def promoters(
     **shared: Any,
 ) -> None:
     """Promoters around start sites, and a negative of each."""
-    flags = flags_of(locals())
-    from ..workflows.prepare import promoters as work
-
-    _make(work, flags)
+    _make("promoters", flags_of(locals()))
 
 
 @app.command("prom-scan")
-@takes(p.drawing)
+@takes(p.splits, ..., p.drawing)
 def prom_scan(
     genome: p.Genome,
     tss: p.Tss,
-    output: p.Folder,
-    dev: p.Dev,
-    test: p.Test = None,
-    train: p.Train = None,
     tss_at: p.TssAt = "auto",
     transcripts: p.Transcripts = "canonical",
     both_strands: p.BothStrands = False,
     **shared: Any,
 ) -> None:
     """Windows of 1,001 bases every 100 over the 10,000 bases around each TSS."""
-    flags = flags_of(locals())
-    from ..workflows.prepare import prom_scan as work
-
-    _make(work, flags)
+    _make("prom_scan", flags_of(locals()))
 
 
 @app.command()
-@takes(p.background, p.drawing)
+@takes(p.splits, ..., p.background, p.drawing)
 def tfbs(
     genome: p.Genome,
     peaks: p.Peaks,
-    output: p.Folder,
-    dev: p.Dev,
-    test: p.Test = None,
-    train: p.Train = None,
     window: p.Length = 101,
     **shared: Any,
 ) -> None:
     """Binding sites around the summits of peaks, and negatives."""
-    flags = flags_of(locals())
-    from ..workflows.prepare import tfbs as work
-
-    _make(work, flags)
+    _make("tfbs", flags_of(locals()))
 
 
 @app.command()
-@takes(p.drawing)
+@takes(p.splits, ..., p.drawing)
 def splice(
     genome: p.Genome,
     exons: p.Exons,
-    output: p.Folder,
-    dev: p.Dev,
-    test: p.Test = None,
-    train: p.Train = None,
     window: p.Length = 400,
     transcripts: p.Transcripts = "canonical",
     negatives: p.SpliceNegatives = "between",
@@ -128,30 +104,20 @@ def splice(
     **shared: Any,
 ) -> None:
     """Acceptors, donors and windows that are neither."""
-    flags = flags_of(locals())
-    from ..workflows.prepare import splice as work
-
-    _make(work, flags)
+    _make("splice", flags_of(locals()))
 
 
 @app.command()
-@takes(p.background, p.drawing)
+@takes(p.splits, ..., p.background, p.drawing)
 def windows(
     genome: p.Genome,
     regions: p.Regions,
-    output: p.Folder,
-    dev: p.Dev,
-    test: p.Test = None,
-    train: p.Train = None,
     label_column: p.LabelColumn = None,
     window: p.Around = None,
     **shared: Any,
 ) -> None:
     """Regions with labels, or regions against the background."""
-    flags = flags_of(locals())
-    from ..workflows.prepare import windows as work
-
-    _make(work, flags)
+    _make("windows", flags_of(locals()))
 
 
 @app.command("hard-negatives")

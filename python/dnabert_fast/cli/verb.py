@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from inspect import Parameter
+from itertools import chain, takewhile
+from types import EllipsisType
 from typing import Any, TypeVar
 
 from .flags.common import quiet
@@ -18,23 +20,30 @@ Facts = TypeVar("Facts", bound=Mapping[str, Any])
 _SHARED = "shared"
 
 
-def takes(*groups: Callable[..., None], **defaults: Any) -> Callable[[Verb], Verb]:
+def takes(*groups: Callable[..., None] | EllipsisType, **defaults: Any) -> Callable[[Verb], Verb]:
     """A verb that has more flags than it writes out: those of these groups in place of its `**shared`, then --quiet.
 
-    A group is a function of flags. `defaults` are of flags whose default is another one here than in the group.
+    A group is a function of flags. `...` stands where the verb's own flags with defaults go, if not before all groups.
+    `defaults` are of flags whose default is another one here than in the group.
     """
 
     def of(verb: Verb) -> Verb:
-        written = inspect.signature(verb, eval_str=True)
-        flags = [flag for flag in written.parameters.values() if flag.name != _SHARED]
-        for group in (*groups, quiet):
-            for name, flag in inspect.signature(group, eval_str=True).parameters.items():
-                default = defaults.get(name, flag.default)
-                flags.append(flag.replace(kind=Parameter.KEYWORD_ONLY, default=default))
-        vars(verb)["__signature__"] = written.replace(parameters=flags)  # which typer reads
+        own = [flag for flag in _flags(verb) if flag.name != _SHARED]
+        required = list(takewhile(lambda flag: flag.default is Parameter.empty, own))
+        order = (*groups, quiet) if ... in groups else (..., *groups, quiet)
+        parts = [own[len(required) :] if group is ... else _flags(group) for group in order]
+        flags = [
+            flag.replace(kind=Parameter.KEYWORD_ONLY, default=defaults.get(flag.name, flag.default))
+            for flag in chain(required, *parts)
+        ]
+        vars(verb)["__signature__"] = inspect.Signature(flags, return_annotation=None)  # which typer reads
         return verb
 
     return of
+
+
+def _flags(function: Callable[..., None]) -> list[Parameter]:
+    return list(inspect.signature(function, eval_str=True).parameters.values())
 
 
 def flags_of(local: Mapping[str, Any]) -> dict[str, Any]:

@@ -88,6 +88,10 @@ Near: TypeAlias = Annotated[
 
 
 # Groups of flags, for verbs that take them alike
+def splits(output: Folder, dev: Dev, test: Test = None, train: Train = None) -> None:
+    """Where a set goes, and which parts of the genome are its splits."""
+
+
 def background(
     negatives: Negatives = "matched",
     per_positive: PerPositive = 1,
