@@ -1,14 +1,27 @@
-"""What `--estimate` shows: a run that was foretold."""
+"""`--estimate`: a run that is foretold in place of being made, and what is shown of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import DnabertError
-from .screen import dim, note, show_counts
+from .screen import dim, show_counts, show_notes
+from .verb import carry_out
 
-__all__ = ["machines_of", "show_estimate"]
+__all__ = ["machines_of", "make_or_foretell", "show_estimate"]
+
+
+def make_or_foretell(
+    work: Callable[..., dict[str, Any]],
+    flags: dict[str, Any],
+    show: Callable[[dict[str, Any]], None],
+    /,
+    **instead: Any,
+) -> None:
+    """Carry out a verb that has --estimate and --machines: `show` is for a run that was made."""
+    machines = machines_of(flags.pop("estimate"), flags.pop("machines"))
+    carry_out(work, flags, show if machines is None else show_estimate, estimate=machines, **instead)
 
 
 def machines_of(estimate: bool, machines: int | None) -> int | None:
@@ -41,8 +54,7 @@ def show_estimate(facts: Mapping[str, Any]) -> None:
             f"measured: {measured['items']:,} {facts['item']}, {measured['seconds']:.1f} s, {rate:,.0f} tokens/s; "
             f"windows counted in {facts['units_counted']:,} units"
         )
-    for text in facts["notes"]:
-        note(text)
+    show_notes(facts)
 
 
 def _duration(seconds: float) -> str:

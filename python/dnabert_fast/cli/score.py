@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from . import flags as o
-from .estimate import machines_of, show_estimate
+from .estimate import make_or_foretell
 from .screen import show_run, shown_progress
-from .verb import carry_out, flags_of, takes
+from .verb import flags_of, takes
 
 __all__ = ["embed", "predict", "scan", "tokenize", "variants"]
 
@@ -50,7 +49,7 @@ def variants(
             "alleles",
         )
 
-    _make_or_foretell(work, flags, show)
+    make_or_foretell(work, flags, show)
 
 
 @takes(o.machine, o.page, o.shards)
@@ -72,7 +71,7 @@ def scan(
     flags = flags_of(locals())
     from ..workflows.scan import scan as work
 
-    _make_or_foretell(work, flags, _show_scan)
+    make_or_foretell(work, flags, _show_scan)
 
 
 @takes(o.machine, o.shards)
@@ -83,7 +82,7 @@ def predict(
     flags = flags_of(locals())
     from ..workflows.sequences import predict as work
 
-    _make_or_foretell(work, flags, _show_sequences)
+    make_or_foretell(work, flags, _show_sequences)
 
 
 @takes(o.machine, o.shards)
@@ -99,7 +98,7 @@ def embed(
     flags = flags_of(locals())
     from ..workflows.sequences import embed as work
 
-    _make_or_foretell(work, flags, _show_sequences)
+    make_or_foretell(work, flags, _show_sequences)
 
 
 def tokenize(
@@ -114,14 +113,6 @@ def tokenize(
 
     with shown_progress(quiet) as progress:
         work(sequences, k=k, output=output, ids=ids, progress=progress)
-
-
-def _make_or_foretell(
-    work: Callable[..., dict[str, Any]], flags: dict[str, Any], show: Callable[[dict[str, Any]], None]
-) -> None:
-    """Carry out a verb that has --estimate, which shows what the run would take in place of what it did."""
-    machines = machines_of(flags["estimate"], flags.pop("machines"))
-    carry_out(work, flags, show if machines is None else show_estimate, estimate=machines)
 
 
 def _show_scan(facts: dict[str, Any]) -> None:
