@@ -23,7 +23,7 @@ def merge(
 
 
 def _show(facts: dict[str, Any]) -> None:
-    numbers = {_spelt(name): value for name, value in facts.items() if type(value) is int}
+    numbers = {_spelt(name): value for name, value in facts.items() if type(value) is int and name != "schema"}
     show_counts(written(facts), numbers)
     show_notes(facts)
 

@@ -36,7 +36,7 @@ from ..seq.plan import Stretch
 from ..seq.types import U8
 from ..seq.vcf_text import Records
 from .check_precisions import asked_precisions
-from .common import check_outputs, write_summary
+from .common import check_outputs, write_facts
 from .estimate import of_records, of_stretches
 from .gate import DEMO_GENOME, DEMO_VCF, answer, gate_window, has_scores
 from .info import info
@@ -131,7 +131,8 @@ def bench(
         "unavailable": {name: why for name, why in there.items() if why is not None},
         "seconds": round(time.monotonic() - began, 1),
     }
-    write_summary(json_file, facts)
+    if json_file is not None:
+        write_facts(json_file, facts)
     return facts
 
 

@@ -22,6 +22,7 @@ from ..seq.variants import Regions
 
 __all__ = [
     "GRIDS",
+    "SUMMARY",
     "check_outputs",
     "check_seed",
     "field_name",
@@ -29,11 +30,15 @@ __all__ = [
     "named",
     "read_regions",
     "window_length",
+    "write_facts",
     "write_summary",
 ]
 
 GRIDS = ("centred", "tiled")
 """What `--windows` may say in place of a BED file: each variant in its own window, or in one that neighbours share."""
+
+SUMMARY = 1
+"""The version of what summaries hold (schema/summary.schema.json), which each says."""
 
 _LARGEST_SEED = 1 << 63
 
@@ -146,9 +151,14 @@ def check_seed(seed: int, seeds: int = 1) -> None:
         raise DnabertError(f"--seed {seed}: give a whole number from 0 to 2^63 - 1")
 
 
-def write_summary(path: str | Path | None, facts: Mapping[str, Any]) -> None:
-    """Write the facts of a run as one JSON object, if a path is given."""
-    if path is None:
-        return
+def write_summary(path: str | Path | None, facts: dict[str, Any]) -> None:
+    """Say in the facts of a run which version of summary.schema.json they follow; write them, if a path is given."""
+    facts["schema"] = SUMMARY
+    if path is not None:
+        write_facts(path, {"schema": SUMMARY, **facts})
+
+
+def write_facts(path: str | Path, facts: Mapping[str, Any]) -> None:
+    """Write one JSON object."""
     with writing(path) as partial:
         Path(partial).write_text(json.dumps(facts, indent=2) + "\n")

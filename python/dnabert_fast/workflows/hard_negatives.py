@@ -27,7 +27,7 @@ from ..seq.genome import Genome
 from ..seq.plan import Plan
 from ..seq.types import F32, I32, I64, Bool
 from ..seq.variants import Regions
-from .common import read_regions, write_summary
+from .common import read_regions, write_facts
 from .finetune import finetune
 from .progress import Progress, silent
 
@@ -99,7 +99,7 @@ def hard_negatives(
     report = {
         "verb": "prepare hard-negatives", "data": str(given.folder), "seed": seed, "rounds": told, "model": str(here)
     }  # fmt: skip
-    write_summary(out / "report.json", report)
+    write_facts(out / "report.json", report)
     return report
 
 

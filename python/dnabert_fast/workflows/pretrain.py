@@ -24,7 +24,7 @@ from ..train.loop import Event
 from ..train.pretrain import Pretraining, Schedule
 from ..train.recipes import PretrainRecipe, check_positive, customised
 from ..train.stopping import stopping
-from .common import check_seed, made_folder, write_summary
+from .common import check_seed, made_folder, write_facts
 from .pretrain_run import about_run, check_same_run, chosen_places
 from .progress import Progress, silent
 
@@ -93,7 +93,7 @@ def pretrain(
         facts |= {"seconds": round(time.monotonic() - began, 1), "genomes": [Path(path).name for path in genomes]}
         if finished and group.first:
             write_network(base, folder)
-            write_summary(folder / "metrics.json", facts)
+            write_facts(folder / "metrics.json", facts)
     return facts | {"output": str(output)}
 
 
