@@ -23,11 +23,13 @@ from ..seq.variants import Regions
 __all__ = [
     "GRIDS",
     "SUMMARY",
+    "check_fits",
     "check_outputs",
     "check_seed",
     "field_name",
     "made_folder",
     "named",
+    "on_grid",
     "read_regions",
     "window_length",
     "write_facts",
@@ -94,6 +96,26 @@ def window_length(given: int | None, trained: int | None, k: int, *, scored_by: 
     if scored_by is not None:
         scored_by.check_window(window, "--window")
     return window
+
+
+def on_grid(windows: str | Path, window: int | None) -> bool:
+    """Whether `--windows` names a grid, and not a BED file.
+
+    Raises DnabertError for a file that is not there, and where `--window` says how long regions of a file are.
+    """
+    if str(windows) in GRIDS:
+        return True
+    if not Path(windows).exists():
+        raise DnabertError(f"--windows {windows}: no such file; give a BED file, 'centred' or 'tiled'")
+    if window is not None:
+        raise DnabertError(f"--window {window} is that of centred and tiled windows; leave it or --windows out")
+    return False
+
+
+def check_fits(window: int | None, genome: Genome, path: str | Path) -> None:
+    """Raise DnabertError for a window that is longer than every contig of the genome at `path`."""
+    if window is not None and window > int(genome.lengths.max(initial=0)):
+        raise DnabertError(f"--window {window} is longer than every contig of {path}")
 
 
 def check_outputs(inputs: Sequence[str | Path | None], outputs: Mapping[str, str | Path | None]) -> None:

@@ -25,6 +25,7 @@ from ..seq.genome import Genome
 from ..seq.types import F32, F64, I32, I64, U8
 from ..seq.variants import Alleles, changes, check_reference, place
 from ..seq.vcf_text import Records, allele_table
+from .common import check_fits
 
 __all__ = [
     "AGREEMENT",
@@ -135,8 +136,7 @@ def read_sample(vcf: str | Path, genome: str | Path, window: int, count: int) ->
     skipped: Counter[str] = Counter()
     kept, step, seen = _Snvs.none(), 1, 0
     with Genome.open(genome) as opened:
-        if window > int(opened.lengths.max(initial=0)):
-            raise DnabertError(f"--window {window} is longer than every contig of {genome}")
+        check_fits(window, opened, genome)
         for records in VcfSource(vcf):
             found = _snvs(records, opened, skipped)
             kept = kept.with_rows(found, np.flatnonzero((seen + np.arange(len(found))) % step == 0))

@@ -35,7 +35,7 @@ from ..seq.aliases import AliasTable
 from ..seq.batch import Windows
 from ..seq.genome import Genome
 from ..seq.types import F32
-from .common import GRIDS, check_outputs, window_length, write_summary
+from .common import GRIDS, check_outputs, on_grid, window_length, write_summary
 from .mutate_inputs import Targets, Variants, mutated_rows, region_targets, sequence_targets, variant_targets
 from .mutate_outputs import Agreements, Changed, MapPictures, Tables, VariantTable, changed_attention, scores
 from .precision import load_first, resolve_precision
@@ -149,10 +149,7 @@ class _Asked:
             raise DnabertError("--window and --windows say where --variants stand; leave them out")
         if self.normalize and self.variants is None:
             raise DnabertError("--normalize is of the alleles of --variants; leave it out")
-        if self.window is not None and str(self.windows) not in GRIDS:
-            raise DnabertError("--window is that of centred and tiled windows; leave it or --windows out")
-        if str(self.windows) not in GRIDS and not Path(self.windows).exists():
-            raise DnabertError(f"--windows {self.windows}: no such file; give a BED file, 'centred' or 'tiled'")
+        on_grid(self.windows, self.window)
         if self.mutations is None:
             return
         if not self.sequences:

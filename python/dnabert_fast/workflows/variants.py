@@ -24,7 +24,7 @@ from ..seq.genome import Genome
 from ..seq.sections import SECTION_BYTES, Sections
 from ..seq.variants import Flag, Regions
 from ..seq.vcf_text import Records
-from .common import GRIDS
+from .common import check_fits, on_grid
 from .estimate import Whole, of_records
 from .estimate import estimate as foretold
 from .jobs import Results, Task
@@ -167,17 +167,12 @@ def open_variants(
     )
     if report is not None and loaded[0].model.network.config.head == "mlm":
         raise DnabertError("--report shows the scores of a model with a task; leave it out for a pre-trained one")
-    grid = str(windows) in GRIDS
-    if not grid and not Path(windows).exists():
-        raise DnabertError(f"--windows {windows}: no such file; give a BED file, 'centred' or 'tiled'")
-    if not grid and window is not None:
-        raise DnabertError(f"--window {window} is that of centred and tiled windows; leave it or --windows out")
+    grid = on_grid(windows, window)
     length = shared_window(loaded, window) if grid else None
     genome = stored_input(work, "genome", genome)
     with Genome.open(genome) as opened:
         aliases = AliasTable() if alias is None else AliasTable.read(alias)
-        if length is not None and length > int(opened.lengths.max()):
-            raise DnabertError(f"--window {length} is longer than every contig of {genome}")
+        check_fits(length, opened, genome)
         regions = None if grid else shared_regions(windows, loaded, opened, aliases)
         options = VariantOptions(length, regions, normalize, ref_mismatch, tiled=str(windows) == "tiled")
         records = RecordInput(work, vcf)
