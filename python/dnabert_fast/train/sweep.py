@@ -65,55 +65,80 @@ def sweep(
     one, is judged for the chosen rate alone. Of several runs `report` is told which one an event is of (`seed`,
     `rate`).
     """
-    start = _copied(base) if len(rates) * len(seeds) > 1 else {}
-    several = len(start) > 0
-    best: tuple[Finetuned, Run, dict[str, Tensor]] | None = None
-    runs: list[Run] = []
-
-    def go(rate: float, seed: int) -> tuple[Run, Finetuned | None]:
-        base.load_state_dict(start, strict=several)
-        facts = {"seed": seed, "rate": rate} if several else {}
-        try:
-            tuned = finetune(
-                base, sets["train"], sets["dev"], replace(recipe, learning_rate=rate), seed,
-                lambda event: report({**event, **facts}),
-            )  # fmt: skip
-        except DnabertError as wrong:
-            if len(rates) == 1 and best is None:
-                raise
-            return Run(seed, rate, None, error=str(wrong)), None
-        return Run(seed, rate, tuned.outcome), tuned
-
-    def keep(run: Run, tuned: Finetuned) -> None:
-        nonlocal best
-        if best is None or best[1].outcome is None or _better(run, best[1]):
-            best = tuned, run, _copied(tuned.network) if several else {}
-
+    runs = _Runs(base, sets, recipe, report, several=len(rates) * len(seeds) > 1)
     for rate in rates:
-        run, tuned = go(rate, seeds[0])
-        runs.append(run)
-        if tuned is not None:
-            keep(run, tuned)
-    if best is None:
-        raise DnabertError(f"no learning rate trains: {runs[0].error}")
-    tuned, run, weights = best
-    if several:
-        tuned.network.load_state_dict(weights)
-    run = _tested(run, tuned, sets)
-    best = tuned, run, weights
-    runs = [run if (each.seed, each.learning_rate) == (run.seed, run.learning_rate) else each for each in runs]
-    chosen = [run]
+        runs.make(rate, seeds[0], must=len(rates) == 1)
+    if runs.best is None:
+        raise DnabertError(f"no learning rate trains: {runs.made[0].error}")
+    runs.test_best()
+    chosen = [runs.best]
     for seed in seeds[1:]:
-        other, found = go(run.learning_rate, seed)
-        if found is not None:
-            other = _tested(other, found, sets)
-            keep(other, found)
-            chosen.append(other)
-        runs.append(other)
-    tuned, run, weights = best
-    if several:
-        tuned.network.load_state_dict(weights)
-    return Swept(tuned, run, runs, chosen)
+        run = runs.make(chosen[0].learning_rate, seed, test=True)
+        if run.outcome is not None:
+            chosen.append(run)
+    return Swept(runs.network_of_best(), runs.best, runs.made, chosen)
+
+
+class _Runs:
+    """Runs that begin with one network: those that were `made`, and which was `best` on dev."""
+
+    def __init__(
+        self,
+        base: Network,
+        sets: Mapping[str, LabelledSet],
+        recipe: Recipe,
+        report: Callable[[Event], None],
+        *,
+        several: bool,
+    ) -> None:
+        self._base, self._sets, self._recipe, self._report = base, sets, recipe, report
+        # One run alone needs no copies of a network that may be large.
+        self._start = _copied(base) if several else None
+        self._tuned: Finetuned | None = None
+        self._weights: dict[str, Tensor] = {}
+        self.best: Run | None = None
+        self.made: list[Run] = []
+
+    def make(self, rate: float, seed: int, *, must: bool = False, test: bool = False) -> Run:
+        """Make a run; one that stops at what is not a number is noted as such, unless it `must` not.
+
+        With `test` it is judged on the test set, where there is one.
+        """
+        if self._start is not None:
+            self._base.load_state_dict(self._start)
+        recipe = replace(self._recipe, learning_rate=rate)
+        try:
+            tuned = finetune(self._base, self._sets["train"], self._sets["dev"], recipe, seed, self._teller(rate, seed))
+        except DnabertError as wrong:
+            if must:
+                raise
+            self.made.append(Run(seed, rate, None, error=str(wrong)))
+            return self.made[-1]
+        run = Run(seed, rate, tuned.outcome)
+        run = _tested(run, tuned, self._sets) if test else run
+        self.made.append(run)
+        if self.best is None or _better(run, self.best):
+            self.best, self._tuned = run, tuned
+            self._weights = {} if self._start is None else _copied(tuned.network)
+        return run
+
+    def test_best(self) -> None:
+        """Judge the best run on the test set, where there is one."""
+        assert self.best is not None
+        at = next(number for number, run in enumerate(self.made) if run is self.best)
+        self.best = self.made[at] = _tested(self.best, self.network_of_best(), self._sets)
+
+    def network_of_best(self) -> Finetuned:
+        """The network of the best run, with its weights, which all runs share, put back."""
+        assert self._tuned is not None
+        if self._start is not None:
+            self._tuned.network.load_state_dict(self._weights)
+        return self._tuned
+
+    def _teller(self, rate: float, seed: int) -> Callable[[Event], None]:
+        if self._start is None:
+            return self._report
+        return lambda event: self._report({**event, "seed": seed, "rate": rate})
 
 
 def spread(runs: Sequence[Run], name: str) -> dict[str, dict[str, float]]:
