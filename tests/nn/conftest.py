@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from oracle import bert
 
 from dnabert_fast.nn.backends import choose
+from dnabert_fast.nn.checkpoint import write_network
 from dnabert_fast.nn.config import VOCABULARY_SIZES, EncoderConfig, NetworkConfig
 from dnabert_fast.nn.network import Network, build
 from dnabert_fast.nn.packed import Packed
@@ -46,6 +48,13 @@ def make() -> Callable[..., Network]:
         return network.eval()
 
     return make
+
+
+@pytest.fixture
+def folder(make: Callable[..., Network], tmp_path: Path) -> Path:
+    """The folder of a classifier of sequences."""
+    write_network(make("sequence", ("a", "b")), tmp_path / "model")
+    return tmp_path / "model"
 
 
 @pytest.fixture(scope="session")
