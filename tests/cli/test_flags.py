@@ -30,6 +30,7 @@ RUNS = {
     "screen V G -m M -o O": "screen.screen",
     "mutate -m M -o O": "mutate.mutate",
     "saturate G -m M": "saturate.saturate",
+    "saturate G -m M --estimate": "saturate.saturate",
     "lookup V T -o O": "lookup.lookup",
     "haplotypes V G -m M -o O": "haplotypes.haplotypes",
     "report R -o O": "report.report",

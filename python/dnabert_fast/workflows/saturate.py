@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -95,7 +95,8 @@ def saturate(
     check_outputs(inputs, {"--summary": summary})
     job = asked_work(work, shard, shard_size, _SHARD_UNITS)
     with _opened(**those_of(_opened, asked | {"work": job})) as snvs:
-        facts = saturate_facts(snvs.facts_of(snvs.make_background(progress)), {}, snvs.model.notes)
+        made, notes = snvs.make_background(progress)
+        facts = saturate_facts(snvs.facts_of(made), {}, dict.fromkeys([*notes, *snvs.model.notes]))
         facts |= snvs.model.facts() | {"seconds": round(time.monotonic() - began, 3), "output": None}
     write_summary(summary, facts)
     return facts
@@ -125,8 +126,8 @@ def open_saturate(
     `began`."""
     asked = dict(locals())
     with _opened(**those_of(_opened, asked)) as snvs:
-        made = {} if background is None else snvs.make_background(progress)
-        yield snvs.session(Path(output), assembly, made, began)
+        made, notes = ({}, []) if background is None else snvs.make_background(progress)
+        yield snvs.session(Path(output), assembly, made, notes, began)
 
 
 @contextmanager
@@ -210,10 +211,10 @@ class _Snvs:
             "choices": [self.choice.facts()],
         }
 
-    def make_background(self, progress: Progress) -> dict[str, Any]:
-        """Score the SNVs of the background and keep their distribution with the model; what was done, in counts."""
+    def make_background(self, progress: Progress) -> tuple[dict[str, Any], list[str]]:
+        """Score the SNVs of the background and keep their distribution with the model; counts, and notes."""
         assert self.ranked is not None
-        found, counts, plan = Background(), dict[str, Any](), self.ranked
+        found, counts, notes, plan = Background(), dict[str, Any](), list[str](), self.ranked
         if self.first is None:
 
             def take(unit: Saturated) -> None:
@@ -224,23 +225,29 @@ class _Snvs:
             self._score(self.model, plan, map(plan.unit, range(len(plan))), take, advance)
         else:
             scores = Output("scores", self.first.folder / "scores.values", {"kind": "values"}, _put_raw)
-            task = self._task("saturate: background", plan, ("genome", "background"), {}, self.facts_of({}), scores)
+            told = self.facts_of({})
+            task = self._task("saturate: background", plan, ("genome", "background"), {}, told, scores, [])
             with Results(task, self.first, self.model, begun(task, self.first)) as results:
                 self._answer("scoring the background", plan, results, progress)
             for (raw,) in results.values("scores"):
                 found.add(raw)
-            counts = results.counts
+            counts, notes = results.counts, results.notes
         self.distribution.keep(found, regions_told(plan, self.genome))
-        return counts
+        return counts, notes
 
-    def session(self, path: Path, assembly: str | None, made: Mapping[str, Any], began: float) -> Session[Saturated]:
-        """The SNVs of the plan on their way into a table; an estimate counts from when the verb `began`."""
+    def session(
+        self, path: Path, assembly: str | None, made: Mapping[str, Any], notes: Sequence[str], began: float
+    ) -> Session[Saturated]:
+        """The SNVs of the plan on their way into a table; an estimate counts from when the verb `began`.
+
+        `made` and `notes` are of the background.
+        """
         assert self.plan is not None
         plan, stored = self.plan, self.distribution.stored
         told = self.settings | {"precision": self.choice.precision}
         output = SnvTable(path, self.genome, plan, self.readout, told, assembly).output(stored)
         options = {"assembly": assembly, "background": self.distribution.hash()}
-        task = self._task("saturate", plan, ("genome", "regions"), options, self.facts_of(made), output)
+        task = self._task("saturate", plan, ("genome", "regions"), options, self.facts_of(made), output, notes)
 
         def answer(results: Results[Saturated], progress: Progress) -> None:
             self._answer("scoring", plan, results, progress)
@@ -258,7 +265,7 @@ class _Snvs:
 
     def _task(
         self, verb: str, plan: Saturation, inputs: Iterable[str], options: dict[str, Any], settings: dict[str, Any],
-        output: Output[Saturated],
+        output: Output[Saturated], notes: Sequence[str],
     ) -> Task[Saturated]:  # fmt: skip
         return Task(
             verb,
@@ -267,7 +274,7 @@ class _Snvs:
             settings,
             [output],
             lambda unit: asdict(unit.counts),
-            lambda: self.model.notes,
+            lambda: list(dict.fromkeys([*notes, *self.model.notes])),
             lambda: len(plan),
         )
 

@@ -20,7 +20,7 @@ from ..engine.jobs import FIRST, claim
 from ..engine.model import Model
 from ..errors import DnabertError
 from ..evaluate.enrichment import need_fisher
-from ..io.atomic import make_folder, refuse_file, writing
+from ..io.atomic import clear_leftovers, make_folder, refuse_file, writing
 from ..io.vcf import VcfSource
 from ..seq.aliases import AliasTable
 from ..seq.genome import Genome
@@ -121,6 +121,7 @@ def screen(
         options = VariantOptions(length, given, normalize)
         settings = variant_settings(loaded, readout, options, opened, contigs.aliases, choice) | asked.settings(length)
         make_folder(folder)
+        clear_leftovers(folder)
         try_places(job, [folder / name for name in _FILES])
         scorers, source = [ChangeScorer(loaded, readout)], VcfSource(vcf, UNIT_RECORDS)
         table = folder / "scored.vcf.gz"
