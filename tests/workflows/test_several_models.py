@@ -278,6 +278,7 @@ def test_a_report_finds_the_scores_of_each_model(
         ("A\tdemo\nB\tdemo\tmaybe\n", r"^\S+list\.tsv:2: --class maybe: "),
         ("#\nA\tdemo\tmaybe\n", r"^\S+list\.tsv:2: --class maybe: "),
         ("A\tdemo\nB\t/no/model\n", r"^\S+list\.tsv:2: .*/no/model"),
+        ("A\tdemo\nB\thuman-mini\n", r"^\S+list\.tsv:2: model B is pre-trained"),
         ("A\tdemo\n\nA\tdemo\n", r"^\S+list\.tsv:3: two models are called A"),
         ("A\tdemo\nA\tdemo\n", "two models are called A"),
     ],

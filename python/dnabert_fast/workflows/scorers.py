@@ -170,10 +170,11 @@ def load_models(
     for one in asked:
         try:
             model = load_first(one.folder, precision, device=device, threads=threads, strand=strand)
+            zero_shot = _zero_shot(one, len(asked), keys) if model.network.config.head == "mlm" else None
         except DnabertError as error:
             raise one.wrong(error, alone=True) from None
-        if model.network.config.head == "mlm":
-            found.append(LoadedModel(one, model, _zero_shot(one, len(asked), keys)))
+        if zero_shot is not None:
+            found.append(LoadedModel(one, model, zero_shot))
             continue
         try:
             readout = model.readout(one.class_name)
