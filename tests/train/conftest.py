@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
@@ -40,3 +44,14 @@ def dev() -> LabelledSet:
 @pytest.fixture
 def recipe() -> Recipe:
     return Recipe(learning_rate=3e-3, epochs=3, batch=16, network=network_config())
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """The system itself refuses to write more."""
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, former[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)

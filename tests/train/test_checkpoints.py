@@ -5,9 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,8 @@ from torch import Tensor
 from dnabert_fast.errors import CheckpointError
 from dnabert_fast.train import checkpoints
 from dnabert_fast.train.checkpoints import latest, save_state
+
+from .conftest import files_of_at_most
 
 
 def tensors(value: float) -> dict[str, Tensor]:
@@ -100,17 +99,6 @@ def test_a_full_disk_leaves_the_former_one(tmp_path: Path, monkeypatch: pytest.M
     assert {path: path.read_bytes() for path in (tmp_path / "step-1").iterdir()} == before
     save_state(tmp_path, 2, tensors(2), {"n": 2}, keep=1)
     assert os.listdir(tmp_path) == ["step-2"]
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """The system itself refuses to write more."""
-    former = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, former[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, former)
 
 
 def test_a_write_that_the_system_cuts_short(tmp_path: Path) -> None:

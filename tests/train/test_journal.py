@@ -12,6 +12,8 @@ import pytest
 from dnabert_fast.errors import FormatError, MissingExtra
 from dnabert_fast.train.journal import Journal
 
+from .conftest import files_of_at_most
+
 
 def lines(path: Path) -> list[Any]:
     return [json.loads(line) for line in path.read_text().splitlines()]
@@ -41,6 +43,18 @@ def test_going_on_cuts_off_what_came_later(tmp_path: Path, after: int, tail: str
 def test_a_log_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="log: cannot be written"):
         Journal(tmp_path / "none" / "log")
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    """That of the event: what is still to be written when the log is closed adds nothing."""
+
+    def fill() -> None:
+        with Journal(tmp_path / "log") as journal:
+            for step in range(1, 100):
+                journal.write({"event": "step", "step": step})
+
+    with files_of_at_most(100), pytest.raises(FormatError, match="log: cannot be written: File too large; make room"):
+        fill()
 
 
 def test_tensorboard(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from dnabert_fast.train.sets import LabelledSet
 from dnabert_fast.workflows.baseline import train_baseline
 from dnabert_fast.workflows.finetune import finetune
 
-from .conftest import poly_runs
+from .conftest import files_of_at_most, poly_runs
 
 DATA = Path(__file__).parent.parent / "data" / "labelled"
 
@@ -143,6 +143,18 @@ def test_a_model_is_replaced_on_demand_alone(tmp_path: Path, files: dict[str, Pa
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     facts = finetune(**files, output=out, **{**quick, "seed": 4}, overwrite=True)
     assert json.loads((out / "metrics.json").read_text())["seed"] == facts["seed"] == 4
+
+
+def test_a_full_disk_leaves_the_former_model(tmp_path: Path, files: dict[str, Path]) -> None:
+    out, quick = tmp_path / "a", {**QUICK, "epochs": 1}
+    finetune(**files, output=out, **quick)
+    before = (out / "model.safetensors").read_bytes()
+    of_baseline = {name: value for name, value in quick.items() if name != "network"}
+    with files_of_at_most(100_000), pytest.raises(CheckpointError, match=r"a: cannot be written: File too large$"):
+        finetune(**files, output=out, **{**quick, "seed": 4}, overwrite=True)
+    with files_of_at_most(100_000), pytest.raises((OSError, DnabertError), match="File too large"):
+        train_baseline(**files, output=out, baseline="cnn", **of_baseline, overwrite=True)
+    assert (out / "model.safetensors").read_bytes() == before
 
 
 def test_dev_and_test_may_lack_a_class(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -87,10 +89,18 @@ def read_tensors(folder: Path) -> tuple[dict[str, Tensor], Path]:
 
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Write tensors as safetensors, with the rights that any new file has: the library lets nobody else read them."""
+    """Write tensors as safetensors, with the rights that any new file has: the library lets nobody else read them.
+
+    Raises OSError, as any writing does; the library has an error of its own.
+    """
     import safetensors.torch
 
-    safetensors.torch.save_file(dict(tensors), path, metadata=metadata)
+    try:
+        safetensors.torch.save_file(dict(tensors), path, metadata=metadata)
+    except safetensors.SafetensorError as wrong:
+        number = re.search(r"os error (\d+)", str(wrong))
+        code = int(number[1]) if number else errno.EIO
+        raise OSError(code, os.strerror(code) if number else _first_line(wrong), str(path)) from None
     mask = os.umask(0)
     os.umask(mask)
     path.chmod(0o666 & ~mask)

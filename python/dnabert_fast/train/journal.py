@@ -53,7 +53,11 @@ class Journal:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError:  # what could not be written is told of by `write`
+            if error is None:
+                raise
         if self._board is not None:
             self._board.close()
 

@@ -23,6 +23,7 @@ from ..train.baselines import BASELINE_RATE, BaselineNetwork, OneHotLearner
 from ..train.baselines import baseline as made_baseline
 from ..train.criterion import collapse_warning, measure
 from ..train.finetune import Scale
+from ..train.journal import Journal
 from ..train.loop import Event, Trained, evaluate
 from ..train.loop import train as train_loop
 from ..train.presets import Recipe
@@ -124,7 +125,7 @@ def _fit(
     """Train on values of mean 0 and standard deviation 1, a line of the log a step, and scale the network back."""
     scale = Scale.of(sets["train"])
     train, dev = (scale.of_set(sets[name]) for name in ("train", "dev"))
-    with open(log, "w", encoding="utf-8", buffering=1) as lines:
+    with Journal(log) as lines:
         outcome = train_loop(learner, train, dev, recipe, seed, teller(lines, advance, report))
     scale.back(learner.network.last)
     return outcome

@@ -19,6 +19,7 @@ from ..nn.weights import write_tensors
 from ..train.criterion import collapse_warning
 from ..train.finetune import starting_network
 from ..train.fitting import check_fits
+from ..train.journal import Journal
 from ..train.loop import Event
 from ..train.presets import Recipe
 from ..train.recipes import check_positive
@@ -89,7 +90,7 @@ def finetune(
     data = about_sets(paths, sets, report)
     runs = len(rates) + seeds - 1
     advance = progress("training", "sequences", len(sets["train"]) * recipe.epochs * runs)
-    with open(folder / "log.jsonl", "w", encoding="utf-8", buffering=1) as log:
+    with Journal(folder / "log.jsonl") as log:
         tell = teller(log, advance, report)
         swept = sweep(base, sets, recipe, rates, range(seed, seed + seeds), tell)
     facts = {"verb": "finetune", "preset": preset, "model": model, "max_train": max_train, **_about_run(recipe, swept)}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from ..nn.checkpoint import read_network
 from ..nn.config import PRESETS as NETWORKS
 from ..nn.config import NetworkConfig
 from ..nn.weights import PICKLE, SAFETENSORS
+from ..train.journal import Journal
 from ..train.loop import Event
 from ..train.presets import PRESETS, Recipe
 from ..train.recipes import check_positive
@@ -25,7 +25,6 @@ from ..train.subsample import subsample
 from .common import made_folder
 from .labelled import Source, read_set
 from .progress import Advance
-from .reports import plain
 
 __all__ = ["about_sets", "drawn", "model_folder", "network_of", "numbers", "read_sets", "recipe_of", "teller"]
 
@@ -125,13 +124,13 @@ def model_folder(output: str | Path, inputs: Sequence[str | Path | None] = (), *
     return made_folder(output, inputs)
 
 
-def teller(log: TextIO, advance: Advance, report: Callable[[Event], None]) -> Callable[[Event], None]:
-    """What logs an event as a line of JSON, moves the progress on, and passes the event along."""
+def teller(log: Journal, advance: Advance, report: Callable[[Event], None]) -> Callable[[Event], None]:
+    """What logs an event, moves the progress on, and passes the event along."""
     done = 0
 
     def tell(event: Event) -> None:
         nonlocal done
-        log.write(json.dumps(plain(event)) + "\n")
+        log.write(event)
         if event["event"] == "step":
             sequences = int(str(event["sequences"]))
             # A run of a sweep counts from 0 again.
