@@ -1,8 +1,12 @@
 #include "core/block_text.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "core/error.hpp"
@@ -13,7 +17,10 @@ namespace dnabert {
 namespace {
 
 constexpr size_t kFooter = 8;  // CRC32 and ISIZE
+constexpr size_t kHead = 18;   // bytes of a block that tell its size, as every program writes them
 constexpr size_t kLongest = 1 << 16;
+constexpr size_t kLeastRead = 1 << 12;
+constexpr size_t kMostRead = 1 << 17;
 constexpr size_t kStep = 256;  // bytes inflated at a time, in search of the end of a line
 constexpr size_t kNone = SIZE_MAX;
 
@@ -23,50 +30,98 @@ uint32_t little(const uint8_t* at, int bytes) {
     return value;
 }
 
+}  // namespace
+
+StoredFile::StoredFile(const std::string& path) : path_(path), fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    if (fd_ < 0) fail(path_, std::string("cannot be opened: ") + std::strerror(errno));
+    struct stat status{};
+    if (::fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode)) {
+        ::close(fd_);
+        fail(path_, "is not a file");
+    }
+    size_ = static_cast<size_t>(status.st_size);
+}
+
+StoredFile::~StoredFile() {
+    ::close(fd_);
+}
+
+void StoredFile::read(size_t at, std::span<uint8_t> into) const {
+    while (!into.empty()) {
+        const ssize_t got = ::pread(fd_, into.data(), into.size(), static_cast<off_t>(at));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) fail(path_, std::string("cannot be read: ") + std::strerror(errno));
+        if (got == 0) fail(path_, "has become shorter while it was read");
+        at += static_cast<size_t>(got);
+        into = into.subspan(static_cast<size_t>(got));
+    }
+}
+
+/// Bytes of the file, fewer at its end; good until the next call.
+std::span<const uint8_t> BlockText::stored(size_t at, size_t count) {
+    if (at >= file_.size()) return {};
+    count = std::min(count, file_.size() - at);
+    if (at < window_at_ || at + count > window_at_ + window_size_) {
+        // What goes on from the bytes before is read in ever larger steps, what lies elsewhere in small ones.
+        const bool onward = at >= window_at_ && at <= window_at_ + window_size_;
+        step_ = onward ? std::min(2 * step_, kMostRead) : kLeastRead;
+        const size_t size = std::min(std::max(count, step_), file_.size() - at);
+        if (window_.size() < size) window_.resize(size);
+        window_size_ = 0;
+        file_.read(at, {window_.data(), size});
+        window_at_ = at;
+        window_size_ = size;
+    }
+    return {window_.data() + (at - window_at_), count};
+}
+
 /// Bytes of the block at `at`, 0 where no whole one is.
-size_t stored_size(std::span<const uint8_t> file, size_t at) {
-    if (at >= file.size()) return 0;
-    const size_t size = bgzf_size(file.data() + at, file.size() - at);
-    return size <= file.size() - at ? size : 0;
+size_t BlockText::stored_size(size_t at) {
+    auto head = stored(at, kHead);
+    size_t size = bgzf_size(head.data(), head.size());
+    if (size == 0 && head.size() == kHead) {  // other fields may stand before the one that has the size
+        head = stored(at, kLongest);
+        size = bgzf_size(head.data(), head.size());
+    }
+    return at < file_.size() && size <= file_.size() - at ? size : 0;
 }
 
 /// The first block that begins in [from, to], told by the head that every program writes and by the block behind it.
-size_t next_head(std::span<const uint8_t> file, size_t from, size_t to) {
+size_t BlockText::next_head(size_t from, size_t to) {
     constexpr std::string_view begin("\x1f\x8b\x08\x04", 4);
     constexpr std::string_view extra("\x06\0BC\x02\0", 6);
     while (from <= to) {
-        const void* found = std::memchr(file.data() + from, begin[0], to - from + 1);
+        const auto bytes = stored(from, to - from + kHead);
+        const auto* found = static_cast<const uint8_t*>(std::memchr(bytes.data(), begin[0], to - from + 1));
         if (!found) return kNone;
-        const uint8_t* head = static_cast<const uint8_t*>(found);
-        from = static_cast<size_t>(head - file.data());
-        if (file.size() - from >= 18 && std::memcmp(head, begin.data(), begin.size()) == 0 &&
-            std::memcmp(head + 10, extra.data(), extra.size()) == 0) {
-            const size_t size = stored_size(file, from);
-            if (size > 0 && (from + size == file.size() || stored_size(file, from + size) > 0)) return from;
+        const auto at = static_cast<size_t>(found - bytes.data());
+        from += at;
+        if (bytes.size() - at >= kHead && std::memcmp(found, begin.data(), begin.size()) == 0 &&
+            std::memcmp(found + 10, extra.data(), extra.size()) == 0) {
+            const size_t size = stored_size(from);
+            if (size > 0 && (from + size == file_.size() || stored_size(from + size) > 0)) return from;
         }
         ++from;
     }
     return kNone;
 }
 
-}  // namespace
-
-size_t block_of(std::span<const uint8_t> file, size_t goal, size_t floor, size_t size) {
+size_t BlockText::block_of(size_t goal, size_t floor, size_t size) {
     size_t at = kNone;
     for (size_t back = size + 64; at == kNone; back *= 2) {
-        at = goal - floor <= 4 * back ? floor : next_head(file, goal - back, goal);
+        at = goal - floor <= 4 * back ? floor : next_head(goal - back, goal);
     }
     for (;;) {
-        const size_t stored = stored_size(file, at);
-        if (stored == 0 || at + stored > goal) return at;
-        at += stored;
+        const size_t whole = stored_size(at);
+        if (whole == 0 || at + whole > goal) return at;
+        at += whole;
     }
 }
 
 void BlockText::open(uint64_t virtual_offset) {
     enter(static_cast<size_t>(virtual_offset >> 16), 0);
     const auto within = static_cast<size_t>(virtual_offset & 0xffff);
-    if (within > size_) fail(path_, "its index is of another file; index it anew: tabix -f -s1 -b2 -e2");
+    if (within > size_) fail(file_.path(), "its index is of another file; index it anew: tabix -f -s1 -b2 -e2");
     at_ = within;
     end_ = 0;
 }
@@ -74,15 +129,17 @@ void BlockText::open(uint64_t virtual_offset) {
 /// Begins a block, the text of which goes to `base` of the buffer.
 void BlockText::enter(size_t block, size_t base) {
     block_ = block;
-    const size_t stored = stored_size(file_, block);
-    const size_t head = stored == 0 ? 0 : 12 + static_cast<size_t>(little(file_.data() + block + 10, 2));
-    if (stored == 0 || stored < head + kFooter) damaged();
-    next_ = block + stored;
-    size_ = little(file_.data() + next_ - 4, 4);
+    const size_t whole = stored_size(block);
+    const auto bytes = stored(block, whole);
+    const size_t head = whole == 0 ? 0 : 12 + static_cast<size_t>(little(bytes.data() + 10, 2));
+    if (whole == 0 || whole < head + kFooter) damaged();
+    next_ = block + whole;
+    crc_ = little(bytes.data() + whole - 8, 4);
+    size_ = little(bytes.data() + whole - 4, 4);
     if (size_ > kLongest) damaged();
     done_ = 0;
     base_ = base;
-    inflate_.open(file_.subspan(block + head, stored - head - kFooter));
+    inflate_.open(bytes.subspan(head, whole - head - kFooter));
     if (buffer_.size() < base + size_ + Inflate::kSlack) buffer_.resize(base + kLongest + Inflate::kSlack);
 }
 
@@ -101,10 +158,7 @@ bool BlockText::more(size_t bytes) {
     if (got < goal || got > size_) damaged();
     done_ = got;
     end_ = base_ + done_;
-    if (done_ == size_ &&
-        crc32(0, buffer_.data() + base_, static_cast<uInt>(size_)) != little(file_.data() + next_ - 8, 4)) {
-        damaged();
-    }
+    if (done_ == size_ && crc32(0, buffer_.data() + base_, static_cast<uInt>(size_)) != crc_) damaged();
     return true;
 }
 
@@ -130,8 +184,8 @@ bool BlockText::line(std::string_view& line) {
 }
 
 void BlockText::damaged() const {
-    fail(path_, "has no whole BGZF block at byte " + std::to_string(block_) +
-                    ": it is damaged, or its index is of another file; index it anew, or copy it again");
+    fail(file_.path(), "has no whole BGZF block at byte " + std::to_string(block_) +
+                           ": it is damaged, or its index is of another file; index it anew, or copy it again");
 }
 
 }  // namespace dnabert

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <limits>
 #include <stdexcept>
 
@@ -25,46 +24,26 @@ std::string_view as_text(const uint8_t* data, size_t size) {
     return {reinterpret_cast<const char*>(data), size};
 }
 
-char upper(char c) {
-    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
-}
-
-bool same_bases(std::string_view one, std::string_view other) {
-    return std::equal(one.begin(), one.end(), other.begin(), other.end(),
-                      [](char a, char b) { return upper(a) == upper(b); });
-}
-
-/// The column from `at` to the next tab, behind which `at` moves; empty where the line has ended.
-std::string_view cell(std::string_view line, size_t& at) {
-    if (at > line.size()) return {};
-    const size_t tab = std::min(line.find('\t', at), line.size());
-    const std::string_view found = line.substr(at, tab - at);
-    at = tab + 1;
-    return found;
-}
-
 }  // namespace
 
-/// The cells of a row that is held: those of REF and ALT, and all that follow.
-struct ScoreTable::Row {
-    std::string_view ref, alt, rest;
-};
-
 ScoreTable::ScoreTable(const std::string& path, const std::string& index) : path_(path), file_(path) {
-    const auto bytes = file_.bytes();
-    if (bytes.empty()) fail(path_, "is empty; name a table of scores");
+    if (file_.size() == 0) fail(path_, "is empty; name a table of scores");
+    Bytes bytes(std::min<size_t>(file_.size(), 1 << 16));
+    file_.read(0, bytes);
     if (!is_bgzf(bytes.data(), bytes.size())) {
         const bool gzip = is_gzip(bytes.data(), bytes.size());
         fail(path_, std::string(gzip ? "is plain gzip" : "is not compressed") +
                         ", where a table of scores is BGZF; compress it with bgzip and index it: tabix -s1 -b2 -e2");
     }
-    if (!as_text(bytes.data(), bytes.size()).ends_with(kLastBlock)) {
+    bytes.resize(std::min(file_.size(), kLastBlock.size()));
+    file_.read(file_.size() - bytes.size(), bytes);
+    if (as_text(bytes.data(), bytes.size()) != kLastBlock) {
         fail(path_, "is truncated: it lacks the empty block that ends a BGZF file; copy or download it again");
     }
     if (index.empty()) fail(path_, "has no index; make one: tabix -s1 -b2 -e2 " + path_);
     index_ = TableIndex::read(index);
-    text_ = std::make_unique<BlockText>(bytes, path_);
-    probe_ = std::make_unique<BlockText>(bytes, path_);
+    text_ = std::make_unique<BlockText>(file_);
+    probe_ = std::make_unique<BlockText>(file_);
     read_header();
 }
 
@@ -83,7 +62,7 @@ void ScoreTable::read_header() {
     names = last;
     while (names.starts_with('#')) names.remove_prefix(1);
     if (names.ends_with('\r')) names.remove_suffix(1);
-    for (size_t at = 0; at <= names.size();) columns_.emplace_back(cell(names, at));
+    for (size_t at = 0; at <= names.size();) columns_.emplace_back(table_cell(names, at));
     auto is_named = [&](size_t column, std::initializer_list<std::string_view> known) {
         return column < columns_.size() &&
                std::any_of(
@@ -122,7 +101,7 @@ void ScoreTable::begin(size_t contig) {
     for (const TableIndex::Contig& other : index_.contigs) {
         if (other.first > index_.contigs[contig].first) next = std::min(next, other.first);
     }
-    behind_ = static_cast<size_t>(std::min<uint64_t>((next >> 16) + 1, file_.bytes().size()));
+    behind_ = static_cast<size_t>(std::min<uint64_t>((next >> 16) + 1, file_.size()));
 }
 
 /// Goes to the first row of a tile.
@@ -187,7 +166,11 @@ void ScoreTable::jump(int64_t position, int guesses) {
                 static_cast<double>(next - text_->block()) / static_cast<double>(std::max<size_t>(text_->size(), 1));
             goal = next + static_cast<size_t>(std::clamp(over * stored, 0.0, static_cast<double>(stop - next - 1)));
         }
-        const size_t block = block_of(file_.bytes(), goal, next, next - text_->block());
+        size_t block = next;
+        if (probed_ != next) {
+            probed_ = SIZE_MAX;
+            block = probe_->block_of(goal, next, next - text_->block());
+        }
         const int64_t head = head_of(block);
         if (head < position) {
             std::swap(text_, probe_);
@@ -237,7 +220,6 @@ int64_t ScoreTable::head_of(size_t block) {
 /// Moves to the first row at `position` or behind it, and holds the rows at it.
 void ScoreTable::advance(int64_t position) {
     held_.clear();
-    rows_.assign(1, 0);
     held_at_ = position;
     if (ended_) return;
     const TableIndex::Contig& contig = index_.contigs[contig_];
@@ -261,7 +243,7 @@ void ScoreTable::advance(int64_t position) {
         }
         if (here > position) return;
         last_ = here;
-        if (here == position) hold(line);
+        if (here == position) held_.hold(line);
         text_->skip(line.size() + 1);
         if (here < position && text_->block() != block) {
             // It was thought to be in the block before. One more is read where it should be there, but no third.
@@ -270,75 +252,6 @@ void ScoreTable::advance(int64_t position) {
         }
     }
     ended_ = true;
-}
-
-void ScoreTable::hold(std::string_view line) {
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    held_ += line;
-    rows_.push_back(held_.size());
-}
-
-/// Whether a held row is the allele's; `row` is that row then.
-TableHit ScoreTable::match(int64_t start, std::string_view deleted, std::string_view inserted, Row& row) const {
-    TableHit hit = TableHit::absent;
-    for (size_t i = 0; i + 1 < rows_.size(); ++i) {
-        const std::string_view line(held_.data() + rows_[i], rows_[i + 1] - rows_[i]);
-        size_t at = chrom_.size();
-        cell(line, at);
-        row.ref = cell(line, at);
-        row.alt = cell(line, at);
-        row.rest = at <= line.size() ? line.substr(at) : std::string_view();
-        if (deleted.empty() != inserted.empty()) {
-            // An insertion or deletion has the base before it, or at a contig's start the one behind, in both alleles.
-            if (row.ref.empty() || row.alt.empty()) continue;
-            const auto rest = [&](std::string_view allele) {
-                return start == 0 ? allele.substr(0, allele.size() - 1) : allele.substr(1);
-            };
-            const bool anchored =
-                start == 0 ? upper(row.ref.back()) == upper(row.alt.back()) : upper(row.ref[0]) == upper(row.alt[0]);
-            if (anchored && same_bases(rest(row.ref), deleted) && same_bases(rest(row.alt), inserted)) {
-                return TableHit::found;
-            }
-        } else if (same_bases(row.ref, deleted)) {
-            if (same_bases(row.alt, inserted)) return TableHit::found;
-            hit = TableHit::other_alt;
-        } else if (hit == TableHit::absent && !deleted.empty() && !row.ref.empty() &&
-                   upper(row.ref[0]) != upper(deleted[0])) {
-            hit = TableHit::other_ref;
-        }
-    }
-    return hit;
-}
-
-void ScoreTable::take(const Row& row, std::span<const int32_t> columns, std::span<float> values, size_t at,
-                      size_t n) const {
-    // `columns` ascend, so one walk along the row finds all.
-    size_t stop = 0;
-    int32_t column = 4;
-    for (size_t c = 0; c < columns.size(); ++c) {
-        std::string_view text;
-        for (; column <= columns[c]; ++column) {
-            if (row.rest.data() == nullptr || stop > row.rest.size()) {
-                fail(path_, "the row at " + place(held_at_) + " has " + std::to_string(column) +
-                                " columns, but the header names " + std::to_string(columns_.size()));
-            }
-            text = cell(row.rest, stop);
-        }
-        float value = std::numeric_limits<float>::quiet_NaN();
-        if (!text.empty() && text != "." && text != "NA" && text != "nan") {
-            const char* const end = text.data() + text.size();
-            auto read = std::from_chars(text.data(), end, value);
-            if (double wide = 0; read.ec == std::errc::result_out_of_range) {  // of a float; 1e-50 is nearly 0
-                read = std::from_chars(text.data(), end, wide);
-                value = static_cast<float>(wide);
-            }
-            if (read.ec != std::errc() || read.ptr != end || !std::isfinite(value)) {
-                fail(path_, "the row at " + place(held_at_) + " has '" + excerpt(text) + "' in column " +
-                                columns_[static_cast<size_t>(columns[c])] + ", which is no number");
-            }
-        }
-        values[c * n + at] = value;
-    }
 }
 
 std::string ScoreTable::place(int64_t position) const {
@@ -379,14 +292,15 @@ void ScoreTable::find(size_t contig, const Alleles& alleles, std::span<const int
             const auto tile = static_cast<size_t>(std::max<int64_t>(position - 1, 0) >> index_.shift);
             held_at_ = marked_ = -1;
             held_.clear();
-            rows_.clear();
             ended_ = tile >= index_.contigs[contig].tiles.size();
             if (!ended_) seek(tile);
         }
         if (position != held_at_) advance(position);
-        Row row;
-        const TableHit hit = match(alleles.start[i], deleted, inserted, row);
-        if (hit == TableHit::found) take(row, columns, values, i, n);
+        const TableHit hit = held_.match(alleles.start[i], deleted, inserted);
+        if (hit == TableHit::found) {
+            const std::string wrong = held_.numbers(columns, columns_, values, i, n);
+            if (!wrong.empty()) fail(path_, "the row at " + place(held_at_) + " has " + wrong);
+        }
         hits[i] = static_cast<uint8_t>(hit);
     }
 }

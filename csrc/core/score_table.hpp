@@ -10,18 +10,10 @@
 #include <vector>
 
 #include "core/block_text.hpp"
-#include "core/mapped.hpp"
 #include "core/table_index.hpp"
+#include "core/table_rows.hpp"
 
 namespace dnabert {
-
-/// What a table holds of an allele.
-enum class TableHit : uint8_t {
-    absent = 0,     // no row at its position
-    found = 1,      // its row
-    other_alt = 2,  // rows of its REF, without its ALT
-    other_ref = 3,  // rows of another REF
-};
 
 /// A table that is searched in the order of its rows. One thread at a time.
 ///
@@ -54,8 +46,6 @@ class ScoreTable {
               std::span<uint8_t> hits);
 
   private:
-    struct Row;
-
     void read_header();
     void begin(size_t contig);
     void seek(size_t tile);
@@ -67,13 +57,10 @@ class ScoreTable {
     void learn(size_t offset, int64_t position);
     double expected(int64_t position) const;
     bool position_of(std::string_view line, int64_t& position) const;
-    void hold(std::string_view line);
-    TableHit match(int64_t start, std::string_view deleted, std::string_view inserted, Row& row) const;
-    void take(const Row& row, std::span<const int32_t> columns, std::span<float> values, size_t at, size_t n) const;
     std::string place(int64_t position) const;
 
     std::string path_;
-    MappedFile file_;
+    StoredFile file_;
     TableIndex index_;
     std::string header_;
     std::vector<std::string> columns_;
@@ -92,15 +79,8 @@ class ScoreTable {
     double pace_ = 0;   // bytes of the file a position takes, 0 where that is not known
     size_t mark_ = 0;   // a block from which that is counted, and the position of its first row, -1 for none
     int64_t marked_ = -1;
-    int64_t held_at_ = -1;      // the position whose rows are held
-    std::string held_;          // those rows, one after the other
-    std::vector<size_t> rows_;  // where each begins, and the end
+    int64_t held_at_ = -1;  // the position whose rows are held
+    TableRows held_;
 };
-
-/// The position, from 1, of an allele's row: the base before an insertion or deletion, else the first that changes. An
-/// insertion or deletion at a contig's start has the base behind it in place of the one before (VCF 4.3, 1.6.1, REF).
-inline int64_t row_position(int64_t start, size_t deleted, size_t inserted) {
-    return start + (start == 0 || (deleted == 0) == (inserted == 0));
-}
 
 }  // namespace dnabert
