@@ -214,6 +214,11 @@ def test_any_slice_of_the_stream_is_the_same(genome: Genome) -> None:
     assert whole.bases.tobytes() == parts.bases.tobytes()
     assert whole.offsets.tolist() == parts.offsets.tolist()
     assert len(corpus.samples(5, 0)) == 0
+    assert corpus.lengths(first, count).tolist() == whole.lengths.tolist()
+    rows = np.array([59, 0, 31, 30])
+    some = corpus.samples(first, count, rows)
+    assert [some[i] for i in range(4)] == [whole[row] for row in rows.tolist()]
+    assert len(corpus.samples(first, count, rows[:0])) == 0
     other = Corpus.of([genome], 6, seed=8).samples(first, count)
     assert other.bases.tobytes() != whole.bases.tobytes()
 
