@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import dnabert_fast.workflows.cluster as of_cluster
 from dnabert_fast.engine.cluster import Offer
 from dnabert_fast.errors import DnabertError, FormatError
 from dnabert_fast.workflows.cluster import _There
+from dnabert_fast.workflows.saturate import saturate
 from dnabert_fast.workflows.scan import scan
 from dnabert_fast.workflows.sequences import predict
 from dnabert_fast.workflows.variants import variants
@@ -112,7 +114,7 @@ def actors() -> list[int]:
     return [process for process, name in names.items() if name.startswith(b"ray::_Runner") and ours(process)]
 
 
-@pytest.mark.parametrize("name", ["variants.vcf.gz", "predict.parquet"])
+@pytest.mark.parametrize("name", ["variants.vcf.gz", "predict.parquet", "snvs.tsv.gz"])
 @pytest.mark.ray
 @pytest.mark.filterwarnings("ignore")
 def test_a_run_on_a_cluster_gives_the_bytes_and_facts_of_one_here(
@@ -128,6 +130,15 @@ def test_a_run_on_a_cluster_gives_the_bytes_and_facts_of_one_here(
 
         def run(out: Path, **more: Any) -> Facts:
             return variants(given, grch38, output=out, window=40, ref_mismatch="warn", **asked, **more)
+    elif name.startswith("snvs"):
+        given = tmp_path / "r.bed"
+        given.write_text("chr20\t70000\t74300\n")
+        asked["model"] = str(
+            shutil.copytree(make_model(), tmp_path / "m", ignore=shutil.ignore_patterns("background-*"))
+        )
+
+        def run(out: Path, **more: Any) -> Facts:
+            return saturate(grch38, regions=given, output=out, window=20, **asked, **more)
     else:
         given = tmp_path / "s.fa"
         given.write_text("".join(f">s{i}\n{''.join(draw.choices('ACGT', k=20))}\n" for i in range(9000)))
