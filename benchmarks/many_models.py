@@ -32,8 +32,9 @@ from dnabert_fast.nn.network import build
 from dnabert_fast.seq.aliases import AliasTable, resolve
 from dnabert_fast.seq.batch import Windows
 from dnabert_fast.seq.genome import Genome
+from dnabert_fast.workflows.asked_models import asked_models
 from dnabert_fast.workflows.precision import resolve_precision
-from dnabert_fast.workflows.scorers import Panel, asked_models, load_models, resolve_models, shared_window
+from dnabert_fast.workflows.scorers import Panel, load_models, resolve_models, shared_window
 from dnabert_fast.workflows.variants import variants
 
 BAR = 1.3

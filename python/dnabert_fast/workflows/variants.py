@@ -24,6 +24,7 @@ from ..seq.genome import Genome
 from ..seq.sections import SECTION_BYTES, Sections
 from ..seq.variants import Flag, Regions
 from ..seq.vcf_text import Records
+from .asked_models import AskedModel, asked_fields, asked_models, prefix_of
 from .common import check_fits, on_grid
 from .estimate import Whole, of_records
 from .estimate import estimate as foretold
@@ -34,17 +35,7 @@ from .precision import AUTO, Choice
 from .progress import Follow, Progress, silent
 from .report import report as report_run
 from .report_parts import command_line
-from .scorers import (
-    AskedModel,
-    asked_fields,
-    asked_models,
-    load_models,
-    prefix_of,
-    resolve_models,
-    shared_regions,
-    shared_window,
-    window_notes,
-)
+from .scorers import load_models, resolve_models, shared_regions, shared_window, window_notes
 from .session import Session
 from .variant_output import variant_output
 from .verb import run_verb
