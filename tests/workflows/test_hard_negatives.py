@@ -13,6 +13,7 @@ import pytest
 
 from dnabert_fast.errors import DnabertError, FormatError
 from dnabert_fast.seq.genome import Genome
+from dnabert_fast.workflows.finetune import finetune
 from dnabert_fast.workflows.hard_negatives import hard_negatives
 from dnabert_fast.workflows.prepare import Common, windows
 
@@ -85,6 +86,42 @@ def test_rounds(tmp_path: Path, genome: Path, folder: Path) -> None:
     same = {"train_1.csv.gz", "round_0/model.safetensors"}
     assert all((tmp_path / "o" / name).read_bytes() == (tmp_path / "p" / name).read_bytes() for name in same)
     assert again["rounds"][0] == told[0]
+
+
+def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_been(
+    tmp_path: Path, genome: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {"stride": 10, "threshold": 0.3, "most": 12, "near": 20, **QUICK, "epochs": 1}
+    whole = hard_negatives(folder, genome, output=tmp_path / "whole", rounds=2, **asked)
+    hard_negatives(folder, genome, output=tmp_path / "o", rounds=1, **asked)
+    trained: list[str] = []
+
+    def train(**given: Any) -> dict[str, Any]:
+        trained.append(given["output"].name)
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        return finetune(**given)
+
+    monkeypatch.setattr("dnabert_fast.workflows.hard_negatives.finetune", train)
+    with pytest.raises(KeyboardInterrupt):
+        hard_negatives(folder, genome, output=tmp_path / "o", rounds=2, **asked)
+    again = hard_negatives(folder, genome, output=tmp_path / "o", rounds=2, **asked)
+    assert trained == ["round_1", "round_2", "round_2"]
+    assert again["rounds"] == whole["rounds"]
+    for name in ("train_1.csv.gz", "train_2.csv.gz", "round_2/model.safetensors"):
+        assert (tmp_path / "o" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert hard_negatives(folder, genome, output=tmp_path / "o", rounds=2, **asked) == again
+    assert len(trained) == 3
+    with pytest.raises(DnabertError, match=r"o: holds 2 rounds already; give --rounds 2 or more, or another -o"):
+        hard_negatives(folder, genome, output=tmp_path / "o", rounds=1, **asked)
+    with pytest.raises(DnabertError, match=r"o: its rounds were made with seed 1, now it is 2; give the former"):
+        hard_negatives(folder, genome, output=tmp_path / "o", rounds=2, **(asked | {"seed": 2}))
+    (tmp_path / "o" / "report.json").write_text("{}")
+    with pytest.raises(FormatError, match=r"report\.json: is no report of rounds; choose another -o"):
+        hard_negatives(folder, genome, output=tmp_path / "o", rounds=2, **asked)
+    (tmp_path / "o" / "report.json").unlink()
+    with pytest.raises(DnabertError, match=r"o: holds rounds without their report\.json; choose another -o"):
+        hard_negatives(folder, genome, output=tmp_path / "o", rounds=2, **asked)
 
 
 def test_training_is_on_the_device_asked_for(

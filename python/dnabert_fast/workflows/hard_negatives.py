@@ -21,15 +21,18 @@ from ..engine.model import Model, load
 from ..errors import DnabertError, FormatError
 from ..io.labelled_write import LabelledSink
 from ..io.sequences import sequence_units
+from ..nn.checkpoint import network_hash
 from ..seq.aliases import AliasTable
 from ..seq.batch import Windows
 from ..seq.genome import Genome
 from ..seq.plan import Plan
 from ..seq.types import F32, I32, I64, Bool
 from ..seq.variants import Regions
-from .common import read_regions, write_facts
+from .common import read_regions
 from .finetune import finetune
+from .prepare_run import hashed
 from .progress import Progress, silent
+from .rounds import Rounds
 
 __all__ = ["hard_negatives"]
 
@@ -64,43 +67,52 @@ def hard_negatives(
     a window) or more from the middle of every known site. Of those that start within a window's length the likeliest is
     taken, of all `most` in a round; those that leak into dev or test are left out. After `rounds` additions there is a
     last training and scan, for the report. `output` gets round_0 to round_N (model folders), train_1.csv.gz to
-    train_N.csv.gz and report.json, which is returned: the last model is the folder of the last round. Raises
-    DnabertError for a folder without a card or with windows of several lengths.
+    train_N.csv.gz and report.json, which is returned: the last model is the folder of the last round. Called again, it
+    goes on after the last round that was made. Raises DnabertError for a folder without a card or with windows of
+    several lengths, and for an `output` that holds other rounds.
     """
-    given, out = _Data.of(Path(data)), Path(output)
-    if out.resolve() == given.folder.resolve():
-        raise DnabertError(f"--output {out} is the folder of the data; give another")
+    given = _Data.of(Path(data))
+    if Path(output).resolve() == given.folder.resolve():
+        raise DnabertError(f"--output {output} is the folder of the data; give another")
     if rounds < 1:
         raise DnabertError(f"--rounds {rounds}: one round at least")
     training: dict[str, Any] = {
         "preset": preset, "model": model, "network": network, "learning_rate": learning_rate, "epochs": epochs,
-        "batch": batch, "seed": seed, "device": device, "threads": threads, "progress": progress,
+        "batch": batch, "seed": seed,
     }  # fmt: skip
-    table = given.folder / "train.csv.gz"
-    told: list[dict[str, Any]] = []
-    out.mkdir(parents=True, exist_ok=True)
+    calling = {"stride": stride, "threshold": threshold, "most": most, "near": near}
+    about = {"verb": "prepare hard-negatives", "data": str(given.folder), "seed": seed}
     with Genome.open(genome) as opened:
         where = _training_regions(opened, given.card, regions)
         known = _known_middles(opened, given.folder / "positives.bed")
+        made = Rounds(output, rounds, about, training | calling | _inputs(given, genome, regions, model))
         scanning = _Scanning(opened, where, given, stride, threshold, device, threads, progress)
-        for number in range(rounds + 1):
-            here = out / f"round_{number}"
-            facts = finetune(train=table, **given.finetune_flags(), output=here, overwrite=True, **training)
+        training |= {"device": device, "threads": threads, "progress": progress}
+        for number in range(len(made.told), 0 if made.ended else rounds + 1):
+            table = made.folder / f"train_{number}.csv.gz" if number else given.folder / "train.csv.gz"
+            here = made.model(number)
+            facts = finetune(train=table, **given.finetune_flags(), output=here, overwrite=made.again, **training)
             calls, summary = scanning.calls(here)
             false = calls.take(_far(calls.plan, known, given.window // 2 if near is None else near))
-            told.append({"round": number, **_told_of(facts, summary, calls, false)})
-            if number == rounds:
+            row = {"round": number, **_told_of(facts, summary, calls, false)}
+            if number < rounds:
+                fresh, lost = _fresh(opened, false, _sequences(table), given, most, number + 1)
+                _extended(made.folder / f"train_{number + 1}.csv.gz", table, fresh, opened)
+                row |= {"left_out_as_leaks": lost, "added": len(fresh)}
+            made.add(row)
+            if row.get("added") == 0:
                 break
-            fresh, lost = _fresh(opened, false, _sequences(table), given, most, number + 1)
-            table = _extended(out / f"train_{number + 1}.csv.gz", table, fresh, opened)
-            told[-1] |= {"left_out_as_leaks": lost, "added": len(fresh)}
-            if not len(fresh):
-                break
-    report = {
-        "verb": "prepare hard-negatives", "data": str(given.folder), "seed": seed, "rounds": told, "model": str(here)
-    }  # fmt: skip
-    write_facts(out / "report.json", report)
-    return report
+    return made.report()
+
+
+def _inputs(data: _Data, genome: str | Path, regions: str | Path | None, model: str | None) -> dict[str, str | None]:
+    """The contents of what a run reads, so that another run is told from it."""
+    return {
+        "training_set": hashed(data.folder / "train.csv.gz")["sha256"][:12],
+        "genome": Path(genome).name,
+        "regions": None if regions is None else hashed(regions)["sha256"][:12],
+        "weights": None if model is None else network_hash(model)[:12],
+    }
 
 
 def _told_of(facts: Mapping[str, Any], summary: ScanSummary, calls: _Called, false: _Called) -> dict[str, Any]:
@@ -267,8 +279,8 @@ def _training_regions(genome: Genome, card: Mapping[str, Any], path: str | Path 
     return Regions(spans.contig, spans.start, spans.end, np.zeros(len(spans), np.bool_))
 
 
-def _extended(path: Path, table: Path, fresh: Examples, genome: Genome) -> Path:
-    """A table with the rows of another and new ones."""
+def _extended(path: Path, table: Path, fresh: Examples, genome: Genome) -> None:
+    """Write a table with the rows of another and new ones."""
     plan, sites = fresh.sites.plan, fresh.sites
     with LabelledSink(path, header=False) as sink:
         with gzip.open(table, "rb") as rows:
@@ -276,7 +288,6 @@ def _extended(path: Path, table: Path, fresh: Examples, genome: Genome) -> Path:
                 sink.write(block)
         contigs = [genome.names[row] for row in plan.contig.tolist()]
         sink.write_rows(fresh.windows, sites.label, sites.names, contigs, plan.start, plan.end, plan.reverse)
-    return path
 
 
 def _sequences(path: Path) -> Windows:
