@@ -16,7 +16,7 @@ from .. import __version__
 from ..engine.fingerprints import fingerprint
 from ..engine.jobs import claim, read_job, shard_range
 from ..engine.model import Model, load
-from ..errors import DnabertError, FormatError
+from ..errors import BackendUnavailable, DnabertError, FormatError
 from ..io.atomic import failures, publish_first, writing
 from .precision import AUTO, WORTH, Choice, resolve_precision
 from .progress import Progress
@@ -112,7 +112,8 @@ def precision_of(
     """See `resolve_precision`; of several runs that begin a job, the first to choose for "auto" does so for all.
 
     Choices are told apart by the `number` of the model. A job that was begun has them in its settings, by `choices`;
-    until then they stand in the folder, where what is there first stays.
+    until then they stand in the folder, where what is there first stays. Raises BackendUnavailable where this device
+    does not have what was chosen.
     """
     if work is None or precision != AUTO:
         return resolve_precision(loaded, model, precision, device=device, expected=expected, progress=progress)
@@ -128,7 +129,16 @@ def precision_of(
     backend = loaded.network.backend
     if (chosen, left) != (backend.precision, backend.exceptions):
         threads = torch.get_num_threads()
-        loaded = load(model, device=device, precision=chosen, exceptions=left, threads=threads, strand=loaded.strand)
+        try:
+            loaded = load(
+                model, device=device, precision=chosen, exceptions=left, threads=threads, strand=loaded.strand
+            )
+        except BackendUnavailable as error:
+            why = str(error).partition(";")[0]
+            raise BackendUnavailable(
+                f"--work {work.folder}: the job was begun in {chosen}, and here {why}; begin it anew in another folder "
+                "with a --precision that all devices have"
+            ) from None
     return loaded, Choice(chosen, said["precision_reason"], network, left)
 
 

@@ -12,6 +12,7 @@ from oracle.jobs import Facts, Stopped, fails, same
 import dnabert_fast.analysis.scan as analysis
 from dnabert_fast import merge
 from dnabert_fast.engine.model import Model, load
+from dnabert_fast.errors import BackendUnavailable
 from dnabert_fast.workflows.precision import Choice
 
 
@@ -80,3 +81,24 @@ def test_the_first_choice_is_loaded(run: Callable[..., Facts], monkeypatch: pyte
         told = run(tmp_path / "predict.tsv", shard="1/2", **asked)
         assert (told["precision"], told["precision_exceptions"]) == ("int8", ["layers.0.up"])
     assert loads == ["int8 but layers.0.up"] * 2
+
+
+def test_a_device_that_has_not_what_was_chosen(
+    run: Callable[..., Facts], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The line does not tell to take another precision, which would be another job."""
+    import dnabert_fast.workflows.work as jobs
+
+    asked: dict[str, Any] = {"work": tmp_path / "w", "precision": "auto"}
+
+    def elsewhere(loaded: Model, *_: object, **__: object) -> tuple[Model, Choice]:
+        return loaded, Choice("fp8", "of a GPU", loaded.hash())
+
+    monkeypatch.setattr(jobs, "resolve_precision", elsewhere)
+    run(tmp_path / "predict.tsv", shard="1/2", **asked)
+    with pytest.raises(BackendUnavailable) as error:
+        run(tmp_path / "predict.tsv", shard="2/2", **asked)
+    assert error.match(
+        r"^--work \S+/w: the job was begun in fp8, and here fp8 runs on GPUs[^;]*; begin it anew in another"
+    )
+    assert "--precision fp32" not in str(error.value)
