@@ -244,12 +244,12 @@ def cost(folder: Path, names: Sequence[str], pairs: int) -> dict[str, tuple[floa
 
 def _watched(words: list[str]) -> None:
     """The command line in small units, with a log of which shard each is of and of those handed to workers."""
-    import dnabert_fast.workflows.variants as of_variants
+    import dnabert_fast.workflows.record_input as of_records
     from dnabert_fast.cli import main as command_line
     from dnabert_fast.engine.fleet import _Running
     from dnabert_fast.workflows.jobs import Results
 
-    of_variants.UNIT_RECORDS, of_variants.SECTION_BYTES = _UNIT_RECORDS, _SECTION_BYTES
+    of_records.UNIT_RECORDS, of_records.SECTION_BYTES = _UNIT_RECORDS, _SECTION_BYTES
     log = os.open(os.environ[_LOG], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     follow, hand_out = Results.follow, _Running._hand_out
     seen: set[int] = set()

@@ -15,7 +15,7 @@ from oracle.haplotypes import Change, of_window
 from dnabert_fast.analysis import carriers as analysis
 from dnabert_fast.errors import DnabertError, FormatError
 from dnabert_fast.seq.haplotypes import Carriers
-from dnabert_fast.workflows import variants as reading
+from dnabert_fast.workflows import record_input as reading
 from dnabert_fast.workflows.haplotypes import haplotypes
 from dnabert_fast.workflows.variants import variants
 

@@ -33,8 +33,8 @@ SMALL = {
     "workflows.screen._SHARD_UNITS": 2,
     "workflows.screen.UNIT_RECORDS": 4,
     "workflows.screen_inputs.UNIT_RECORDS": 4,
-    "workflows.variants.UNIT_RECORDS": 5,
-    "workflows.variants.SECTION_BYTES": 300,
+    "workflows.record_input.UNIT_RECORDS": 5,
+    "workflows.record_input.SECTION_BYTES": 300,
     "analysis.carriers._UNIT_WINDOWS": 3,
 }
 

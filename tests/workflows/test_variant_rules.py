@@ -10,7 +10,7 @@ import pytest
 from oracle import scored
 from oracle import variants as oracle
 
-import dnabert_fast.workflows.variants as verb
+import dnabert_fast.workflows.record_input as record_input
 from dnabert_fast.errors import DnabertError, FormatError, ReferenceMismatch
 from dnabert_fast.workflows.variants import variants
 
@@ -212,7 +212,7 @@ def test_units_do_not_show(
     """Another cut into units changes low bits at most, and neither the order nor the number of records."""
     vcf, model = data / "vcf" / "hg002.vcf.gz", str(make_model())
     variants(vcf, grch38, model=model, output=tmp_path / "one.vcf", window=30)
-    monkeypatch.setattr(verb, "UNIT_RECORDS", 7)
+    monkeypatch.setattr(record_input, "UNIT_RECORDS", 7)
     variants(vcf, grch38, model=model, output=tmp_path / "many.vcf", window=30)
     one, many = (scored.alleles(scored.text(tmp_path / f"{name}.vcf")) for name in ("one", "many"))
     for (*place, first), (*there, second) in zip(one, many, strict=True):
@@ -245,7 +245,7 @@ def test_parts_score_as_the_whole(make_model: MakeModel, data: Path, grch38: Pat
 def test_the_same_run_gives_the_same_bytes(
     monkeypatch: pytest.MonkeyPatch, make_model: MakeModel, data: Path, grch38: Path, tmp_path: Path, name: str
 ) -> None:
-    monkeypatch.setattr(verb, "UNIT_RECORDS", 64)
+    monkeypatch.setattr(record_input, "UNIT_RECORDS", 64)
     results = []
     for _ in range(2):
         model = str(make_model())

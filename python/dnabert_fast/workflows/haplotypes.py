@@ -23,8 +23,9 @@ from .haplotype_output import haplotype_output
 from .jobs import Results, Task, begun
 from .precision import Choice, load_first
 from .progress import Follow, Progress, silent
+from .record_input import RecordInput
 from .session import those_of
-from .variants import RecordInput, variant_settings, window_notes
+from .variants import variant_settings, window_notes
 from .work import Work, asked_work, precision_of, stored_input, try_places
 
 __all__ = ["haplotype_facts", "haplotypes"]

@@ -9,37 +9,30 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..analysis.variants import UNIT_RECORDS, ScoredUnit, VariantOptions, VariantSummary, score_variants
-from ..engine.fingerprints import remembered
+from ..analysis.variants import ScoredUnit, VariantOptions, VariantSummary, score_variants
 from ..engine.model import Model
 from ..engine.scores import Readout
 from ..errors import DnabertError
-from ..io.atomic import publish
-from ..io.reblock import reblock
-from ..io.vcf_source import VcfSource, has_sections
 from ..seq.aliases import AliasTable, refused, resolve
 from ..seq.genome import Genome
-from ..seq.sections import SECTION_BYTES, Sections
-from ..seq.variants import Flag, Regions
+from ..seq.variants import Flag
 from ..seq.vcf_text import Records
 from .asked_models import AskedModel, asked_fields, asked_models, prefix_of
 from .common import check_fits, on_grid
-from .estimate import Whole, of_records
 from .estimate import estimate as foretold
 from .jobs import Results, Task
 from .known_scores import KnownScores, table_settings
 from .measure import Watch
 from .precision import AUTO, Choice
 from .progress import Follow, Progress, silent
+from .record_input import RecordInput, stored_vcf
 from .report import report as report_run
 from .report_parts import command_line
 from .scorers import load_models, resolve_models, shared_regions, shared_window, window_notes
 from .session import Session
 from .variant_output import variant_output
 from .verb import run_verb
-from .work import Work, inputs_folder, precision_of, stored_input, try_places
+from .work import Work, precision_of, stored_input, try_places
 
 __all__ = ["open_variants", "variant_facts", "variant_settings", "variants", "window_notes"]
 
@@ -171,9 +164,7 @@ def open_variants(
         def contig_of(names: Sequence[str]) -> tuple[list[int], dict[str, str]]:
             return resolve(names, opened, aliases)
 
-        expected = None
-        if precision == AUTO and Path(records.path).is_file():  # a pipe cannot be looked into
-            expected = _expected(records, contig_of, regions)
+        expected = records.placed(contig_of, regions) if precision == AUTO else None
         try_places(work, [output])
         numbers = count()
 
@@ -257,84 +248,6 @@ def variant_settings(
         "precision": choice.precision,
         "precision_exceptions": ",".join(choice.exceptions) or None,
     }
-
-
-def stored_vcf(work: Work | None, vcf: str | Path) -> str | Path:
-    """The records as a file that can be read again: see `stored_input`."""
-    return stored_input(work, "vcf.vcf.gz", vcf, lambda target: reblock(vcf, target))
-
-
-class RecordInput:
-    """The records of a VCF or BCF, of which a job reads sections: of a copy in its folder where it must be one.
-
-    `path` is what is read, `named` what the job knows it by.
-    """
-
-    def __init__(self, work: Work | None, vcf: str | Path) -> None:
-        self.named = stored_vcf(work, vcf)
-        self.path = self.named
-        self._index: Sections | None = None
-        if work is not None:
-            if not has_sections(self.path):
-                digest = remembered(work.folder, vcf, publish)["blake2b"]
-                self.path = inputs_folder(work) / f"vcf-{digest[:16]}.vcf.gz"
-                if not self.path.exists():
-                    reblock(vcf, self.path)
-            self._index = Sections.find(self.path, SECTION_BYTES)
-        self._source = VcfSource(self.path, UNIT_RECORDS, SECTION_BYTES)
-        self.header = self._source.header
-
-    def sections(self) -> int:
-        """How many sections a job reads."""
-        assert self._index is not None
-        return len(self._index)
-
-    def first(self) -> tuple[Records | None, float | None]:
-        """The first unit, and the share of the file that was read for it, of a file that can be opened twice."""
-        source = VcfSource(self.path, UNIT_RECORDS, SECTION_BYTES)
-        return next(iter(source), None), source.share
-
-    def all(self) -> VcfSource:
-        """All records, to be read once."""
-        return self._source
-
-    def whole(self, shard: int) -> Whole[Records]:
-        """All of the records and a sample of them, for an estimate."""
-        return of_records(self._source, shard)
-
-    def units(self, results: Results[ScoredUnit], follow: Follow) -> Iterator[tuple[int, Records]]:
-        """The units whose shards are wanted, each with its shard."""
-        source, size = self._source, results.shard_size
-        if results.wanted is not None:
-            last = self.sections()
-            chosen = [at for shard in results.wanted for at in range(shard * size, min(last, (shard + 1) * size))]
-            source = VcfSource(self.path, UNIT_RECORDS, SECTION_BYTES, sections=chosen, index=self._index)
-        for records in source:
-            follow.unit(len(records), source.share)
-            yield records.section // size, records
-
-
-def _expected(
-    given: RecordInput,
-    contig_of: Callable[[Sequence[str]], tuple[Sequence[int], object]],
-    regions: Regions | None,
-) -> float | None:
-    """About how many records of a file stand in a window, judged by its first unit; None where nobody knows.
-
-    Too few rather than too many: a share counts what has been read ahead too.
-    """
-    records, share = given.first()
-    if records is None:
-        return 0
-    names, name_of_record = records.contigs()
-    contig = np.array(contig_of(names)[0], np.int32)[name_of_record]
-    inside = contig >= 0
-    if regions is not None:
-        inside &= regions.nearest(contig, records.position - 1) >= 0
-    placed = int(np.count_nonzero(inside))
-    if share:
-        return placed / share
-    return placed if len(records) < UNIT_RECORDS else None
 
 
 def _nothing_scored(counts: Mapping[str, Any]) -> list[str]:

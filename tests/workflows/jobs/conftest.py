@@ -13,7 +13,7 @@ from oracle.jobs import Facts
 
 import dnabert_fast.analysis.scan as analysis
 import dnabert_fast.io.sequences as sequences_io
-import dnabert_fast.workflows.variants as of_variants
+import dnabert_fast.workflows.record_input as record_input
 from dnabert_fast.workflows.scan import scan
 from dnabert_fast.workflows.sequences import embed, predict
 from dnabert_fast.workflows.variants import variants
@@ -25,8 +25,8 @@ MakeModel = Callable[..., Path]
 def small_units(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(analysis, "UNIT_BASES", 150)
     monkeypatch.setattr(sequences_io, "UNIT_SEQUENCES", 7)
-    monkeypatch.setattr(of_variants, "SECTION_BYTES", 400)
-    monkeypatch.setattr(of_variants, "UNIT_RECORDS", 5)
+    monkeypatch.setattr(record_input, "SECTION_BYTES", 400)
+    monkeypatch.setattr(record_input, "UNIT_RECORDS", 5)
 
 
 @pytest.fixture(scope="module")
