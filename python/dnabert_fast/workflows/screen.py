@@ -36,9 +36,10 @@ from .report_parts import command_line
 from .screen_inputs import Contigs, Survey, named_files, read_known, survey
 from .screen_outputs import ScoredAlleles, compare, write_candidates, write_enrichment
 from .screen_steps import Attending, Scoring, Steps, Tiles
+from .session import those_of
 from .variant_output import variant_output
 from .variants import variant_settings, window_notes
-from .work import asked_work, precision_of, stored_input, try_places
+from .work import Work, asked_work, precision_of, stored_input, try_places
 
 __all__ = ["TOP", "screen"]
 
@@ -90,7 +91,7 @@ def screen(
     """
     arguments = dict(locals())
     began = time.monotonic()
-    asked = _Asked(windows, window, stride, quantile, max_n, top, threshold)
+    asked = _Asked(**those_of(_Asked, arguments))
     asked.check()
     if shard is not None:
         raise DnabertError(f"--shard {shard}: what is scored follows from the regions of all windows; leave it out")
@@ -103,42 +104,9 @@ def screen(
     if files:
         need_fisher()
     job = asked_work(work, None, None, _SHARD_UNITS)
-    first = None if job is None else replace(job, folder=claim(job.folder / FIRST))
-    loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
-    loaded.need_pairs(False)
-    readout = loaded.readout(class_name)
-    length = asked.length(loaded)
     genome = stored_input(job, "genome", genome)
     with ExitStack() as stack:
-        opened = stack.enter_context(Genome.open(genome))
-        contigs = Contigs(opened, AliasTable() if alias is None else AliasTable.read(alias))
-        if length is not None and length > int(opened.lengths.max()):
-            raise DnabertError(f"--window {length} is longer than every contig of {genome}")
-        given = asked.regions(contigs, loaded)
-        lists = read_known(files, contigs, progress)
-        found = survey(vcf, contigs, lists, normalize, progress)
-        loaded, choice = precision_of(first, loaded, model, precision, device=device, expected=inf, progress=progress)
-        options = VariantOptions(length, given, normalize)
-        settings = variant_settings(loaded, readout, options, opened, contigs.aliases, choice) | asked.settings(length)
-        make_folder(folder)
-        clear_leftovers(folder)
-        try_places(job, [folder / name for name in _FILES])
-        scorers, source = [ChangeScorer(loaded, readout)], VcfSource(vcf, UNIT_RECORDS)
-        table = folder / "scored.vcf.gz"
-        written, replaced = variant_output(table, source.header, "DNABERT", scorers, settings, overwrite)
-        depends = settings | choice.decisive() | {"max_n": asked.unknown, "overwrite": overwrite}
-        steps = Steps(loaded, first, job, {"vcf": vcf, "genome": genome}, depends, {"choices": [choice.facts()]})
-        bed = stack.enter_context(writing(folder / "regions.bed"))
-        tiles = _tiles(opened, found, given, length, asked.step)
-        attended, notes, regions = Attending(opened, tiles, found, bed, quantile, asked.unknown).run(steps, progress)
-        scored = ScoredAlleles(found, asked.ranking())
-        counts, more = Scoring(source, contigs, scorers, options, written).run(steps, scored, progress)
-        ranked = _ranked(folder, found, scored, lists)
-        told = [*opened.notes, *source.header.repairs, *contigs.refused()]
-    facts: dict[str, Any] = {"verb": "screen", **settings, **choice.facts(), "regions": regions}
-    facts |= _counted(found, scored, attended, counts) | {"candidates_are": asked.candidates()} | ranked
-    told += [*window_notes(loaded, length), *_about(facts), *replaced, *choice.notes, *notes, *more]
-    facts |= {"notes": list(dict.fromkeys(told)), **loaded.facts()}
+        facts = _screened(stack, replace(asked, genome=genome), files, folder, job, progress)
     facts |= {"seconds": round(time.monotonic() - began, 3), "output": str(output)}
     for path in (folder / "summary.json", summary):
         write_summary(path, facts)
@@ -151,10 +119,64 @@ def screen(
     return facts
 
 
+def _screened(
+    stack: ExitStack, asked: _Asked, files: dict[str, str], folder: Path, job: Work | None, progress: Progress
+) -> dict[str, Any]:
+    """Make both steps and write the files of `folder`, some when `stack` is left; the facts of what was done."""
+    loaded = load_first(asked.model, asked.precision, device=asked.device, threads=asked.threads, strand=asked.strand)
+    loaded.need_pairs(False)
+    readout = loaded.readout(asked.class_name)
+    length = asked.length(loaded)
+    genome = stack.enter_context(Genome.open(asked.genome))
+    contigs = Contigs(genome, AliasTable() if asked.alias is None else AliasTable.read(asked.alias))
+    if length is not None and length > int(genome.lengths.max()):
+        raise DnabertError(f"--window {length} is longer than every contig of {asked.genome}")
+    given = asked.regions(contigs, loaded)
+    lists = read_known(files, contigs, progress)
+    found = survey(asked.vcf, contigs, lists, asked.normalize, progress)
+    first = None if job is None else replace(job, folder=claim(job.folder / FIRST))
+    loaded, choice = precision_of(
+        first, loaded, asked.model, asked.precision, device=asked.device, expected=inf, progress=progress
+    )
+    options = VariantOptions(length, given, asked.normalize)
+    settings = variant_settings(loaded, readout, options, genome, contigs.aliases, choice) | asked.settings(length)
+    make_folder(folder)
+    clear_leftovers(folder)
+    try_places(job, [folder / name for name in _FILES])
+    scorers, source = [ChangeScorer(loaded, readout)], VcfSource(asked.vcf, UNIT_RECORDS)
+    table = folder / "scored.vcf.gz"
+    written, replaced = variant_output(table, source.header, "DNABERT", scorers, settings, asked.overwrite)
+    depends = settings | choice.decisive() | {"max_n": asked.unknown, "overwrite": asked.overwrite}
+    inputs = {"vcf": asked.vcf, "genome": asked.genome}
+    steps = Steps(loaded, first, job, inputs, depends, {"choices": [choice.facts()]})
+    bed = stack.enter_context(writing(folder / "regions.bed"))
+    tiles = _tiles(genome, found, given, length, asked.step)
+    attended, notes, regions = Attending(genome, tiles, found, bed, asked.quantile, asked.unknown).run(steps, progress)
+    scored = ScoredAlleles(found, asked.ranking())
+    counts, more = Scoring(source, contigs, scorers, options, written).run(steps, scored, progress)
+    facts: dict[str, Any] = {"verb": "screen", **settings, **choice.facts(), "regions": regions}
+    facts |= _counted(found, scored, attended, counts) | {"candidates_are": asked.candidates()}
+    facts |= _ranked(folder, found, scored, lists)
+    told = [*genome.notes, *source.header.repairs, *contigs.refused(), *window_notes(loaded, length)]
+    told += [*_about(facts), *replaced, *choice.notes, *notes, *more]
+    return facts | {"notes": list(dict.fromkeys(told)), **loaded.facts()}
+
+
 @dataclass(frozen=True)
 class _Asked:
-    """Where to look and what to take for a candidate; the arguments of `screen` of the same names."""
+    """What is read and by which model, where to look and what to take for a candidate: arguments of `screen`."""
 
+    vcf: str | Path
+    genome: str | Path
+    model: str
+    strand: str
+    class_name: str | None
+    normalize: bool
+    alias: str | Path | None
+    overwrite: bool
+    precision: str
+    device: str
+    threads: int | None
     windows: str | Path | None
     window: int | None
     stride: int | None
