@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pysam
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from oracle import scored
 
 from dnabert_fast.analysis.saturate import UNIT_BASES, Background, Saturation
@@ -248,6 +250,20 @@ def test_units_are_stretches_of_the_merged_regions() -> None:
     assert [len(place) for _, place in units] == [UNIT_BASES] * 3 + [4999 - 3 * UNIT_BASES]
     assert np.concatenate([place for _, place in units]).tolist() == [*range(10, 5000), *range(9)]
     assert np.concatenate([own for own, _ in units]).tolist() == [0] * 4990 + [1] * 9
+
+
+spans = st.tuples(st.integers(0, 4), st.integers(0, 60), st.integers(0, 30))
+
+
+@given(st.lists(spans, max_size=30))
+def test_the_bases_of_regions_are_those_of_a_set(drawn: list[tuple[int, int, int]]) -> None:
+    contig, start, size = (np.array([row[i] for row in drawn], np.int64) for i in range(3))
+    plan = Saturation.of(Regions(contig.astype(np.int32), start, start + size, np.zeros(len(drawn), np.bool_)))
+    own, place = plan.places(range(plan.bases))
+    bases = {(name, at) for name, first, length in drawn for at in range(first, first + length)}
+    assert list(zip(own.tolist(), place.tolist(), strict=True)) == sorted(bases)
+    apart = (plan.contig[1:] != plan.contig[:-1]) | (plan.start[1:] > plan.end[:-1])
+    assert apart.all()
 
 
 def test_what_does_not_go_together_is_refused(tmp_path: Path, make_model: MakeModel, grch38: Path) -> None:

@@ -122,8 +122,7 @@ def open_saturate(
     began: float,
     progress: Progress,
 ) -> Iterator[Session[Saturated]]:
-    """What a table of such arguments needs, opened, its background made; an estimate counts from when the verb
-    `began`."""
+    """What a table of such arguments needs, opened; an estimate counts from when the verb `began`."""
     asked = dict(locals())
     with _opened(**those_of(_opened, asked)) as snvs:
         made, notes = ({}, []) if background is None else snvs.make_background(progress)
