@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import DnabertError
+from ..workflows.progress import duration
 from .screen import dim, show_counts, show_notes
 from .verb import carry_out
 
@@ -38,10 +39,10 @@ def show_estimate(facts: Mapping[str, Any]) -> None:
         facts["item"]: f"{about}{facts['items']:,}",
         "windows": facts["windows"],
         "passes through the encoder": facts["passes"],
-        "time here": _duration(facts["seconds"]),
+        "time here": duration(facts["seconds"]),
     }
     if facts["machines"] > 1:
-        rows[f"time on {facts['machines']:,} such machines"] = _duration(facts["seconds_on_machines"])
+        rows[f"time on {facts['machines']:,} such machines"] = duration(facts["seconds_on_machines"])
     rows["memory"] = _size(facts["memory_bytes"])
     if facts["device_memory_bytes"] is not None:
         rows[f"memory of {facts['device']}"] = _size(facts["device_memory_bytes"])
@@ -55,14 +56,6 @@ def show_estimate(facts: Mapping[str, Any]) -> None:
             f"windows counted in {facts['units_counted']:,} units"
         )
     show_notes(facts)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
 
 
 def _size(count: int) -> str:

@@ -18,6 +18,8 @@ _OF_ROWS = ("model", "predictions", "ensemble", "calibrate", "threshold", "group
 _OF_VARIANTS = ("truth", "score", "features", "bins", "classifier")
 _OF_RESULTS = ("results", "metric")
 _JUDGING = ("output", "max_missing", "resamples", "level", "interval", "seed")
+# How models are run and regions are met, and what these flags are where nobody gives them.
+_OF_RUNS = {"strand": "+", "precision": "fp32", "device": "auto", "threads": None, "overlap": 0.5}
 
 
 def evaluate(
@@ -59,21 +61,21 @@ def evaluate(
     if variants is None:
         _refuse(flags, _OF_VARIANTS, "belongs to --variants")
     if results is not None:
-        _refuse(flags, _OF_ROWS, "belongs to a labelled TABLE; --results has all its numbers already")
+        _refuse(flags, (*_OF_ROWS, *_OF_RUNS), "belongs to a labelled TABLE; --results has all its numbers already")
         from ..workflows.results import compare_results
 
         _show_results(compare_results(results, output=output, metrics=metric or ()), quiet)
         return
     _refuse(flags, ("metric",), "belongs to --results; a labelled TABLE is judged by all metrics")
     if variants is not None:
-        _refuse(flags, _OF_ROWS, "belongs to a labelled TABLE; --variants have their scores already")
+        _refuse(flags, (*_OF_ROWS, *_OF_RUNS), "belongs to a labelled TABLE; --variants have their scores already")
         _judge_variants(flags)
     else:
         _judge_rows(flags)
 
 
 def _refuse(flags: Mapping[str, Any], names: Sequence[str], why: str) -> None:
-    stray = next((name for name in names if flags[name]), None)
+    stray = next((name for name in names if flags[name] and flags[name] != _OF_RUNS.get(name)), None)
     if stray is not None:
         raise DnabertError(f"--{stray} {why}")
 
@@ -129,9 +131,11 @@ def _show_variants(facts: dict[str, Any]) -> None:
 
 
 def _show(facts: dict[str, Any]) -> None:
+    group = facts["group"]
+    judged = f"{facts['rows']:,} rows" if group is None else f"{group['groups']:,} stretches by {group['by']}"
     for name, about in facts["predictors"].items():
         rows = {key: _shown(value) for key, value in about["metrics"].items()}
-        show_counts(f"{name}: {facts['rows']:,} rows of {facts['table']}", rows)
+        show_counts(f"{name}: {judged} of {facts['table']}", rows)
     if facts["rows_left_out"]:
         note(f"{facts['rows_left_out']:,} rows without an answer of every predictor are left out for all")
     _show_end(facts)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..workflows.progress import duration
 from . import flags as o
 from .screen import Told, dim, note, show_counts
 from .verb import carry_out, flags_of
@@ -76,6 +77,8 @@ def _teller(quiet: bool) -> Callable[[Mapping[str, object]], None]:
             shown = now
         names = ("loss", "accuracy", "perplexity", "learning_rate", "gradient_norm", "tokens_per_second")
         told = "  ".join(f"{name.replace('_', ' ')} {event[name]:.4g}" for name in names if name in event)
+        if event["event"] == "step":
+            told += f"  {event['share_of_peak']:.0%} of peak  about {duration(float(str(event['seconds_left'])))} left"
         dim(f"{'' if event['event'] == 'step' else 'held out, '}step {event['step']}: {told}")
 
     return tell

@@ -22,7 +22,7 @@ from .battery_plan import Run, contenders, differences, read_sets, runs_of
 from .battery_results import Results, summarise
 from .common import check_seed, made_folder
 from .finetune import finetune
-from .progress import Advance, Progress, silent
+from .progress import Advance, Progress, duration, silent
 from .training import recipe_of
 
 __all__ = ["KEEP", "battery"]
@@ -157,7 +157,7 @@ def _train_all(
             said += f"  {facts['warning'].partition(';')[0]}" if facts["warning"] else ""
         advance(1, pace.share())
         of_seed = f"  seed {seed}" if several else ""
-        rest = "" if number == len(left) else f"; about {_duration(pace.left())} left"
+        rest = "" if number == len(left) else f"; about {duration(pace.left())} left"
         say(f"{name}  {model}{of_seed}  {said}  ({number:,} of {len(left):,}{rest})")
 
 
@@ -270,12 +270,3 @@ def _size(run: Run) -> float:
         return float(run.data.train.stat().st_size)
     except OSError:
         return 1.0
-
-
-def _duration(seconds: float) -> str:
-    if seconds != seconds:
-        return "an unknown time"
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

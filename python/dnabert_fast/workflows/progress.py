@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Protocol
 
-__all__ = ["Advance", "Follow", "Progress", "silent"]
+__all__ = ["Advance", "Follow", "Progress", "duration", "silent"]
 
 
 class Advance(Protocol):
@@ -27,6 +27,17 @@ class Progress(Protocol):
 def silent(what: str, unit: str, total: int | None) -> Advance:
     """A Progress that shows nothing."""
     return lambda done, share=None: None
+
+
+def duration(seconds: float) -> str:
+    """How long something takes, for people."""
+    if seconds != seconds:
+        return "an unknown time"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
 
 
 class Follow:

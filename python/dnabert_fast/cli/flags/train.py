@@ -109,7 +109,9 @@ Genomes: TypeAlias = Annotated[list[str], argument(help="FASTA or .2bit files to
 PretrainPreset: TypeAlias = Annotated[
     str, option("--preset", help="Recipe: dnabert-3 to dnabert-6 (the paper's), small, mini or tiny.")
 ]
-OtherKmer: TypeAlias = Annotated[int | None, option("--kmer", "-k", help="Other k-mers than the preset's: 3 to 6.")]
+OtherKmer: TypeAlias = Annotated[
+    int | None, option("--kmer", "-k", help="Other k-mers than the preset's: 3 to 6. Those of --model are checked.")
+]
 Steps: TypeAlias = Annotated[int | None, option(help="Steps to make.")]
 TotalSteps: TypeAlias = Annotated[int | None, option(help="Steps after which the learning rate would be 0.")]
 WarmUp: TypeAlias = Annotated[int | None, option(help="Steps over which the learning rate rises.")]
