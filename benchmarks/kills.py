@@ -1,6 +1,6 @@
 """Kill jobs at random moments, go on with them, and compare the bytes with those of a run in one go.
 
-    python benchmarks/kills.py [--runs N] [--jobs variants,scan] [--seed SEED] [--cost PAIRS]
+    python benchmarks/kills.py [--runs N] [--jobs variants,scan,saturate,haplotypes] [--seed SEED] [--cost PAIRS]
 
 Each run of a job with two workers (`--device cpu,cpu`) is killed by SIGKILL again and again until one comes to its end:
 the whole run, one of its workers, or a worker and soon after the run. A line a run says what was killed and how many
@@ -22,9 +22,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ DEMO = Path(dnabert_fast.__file__).parent / "demo"
 _LOG = "DNABERT_KILLS_LOG"
 _UNIT_RECORDS, _SECTION_BYTES = 64, 7 * 64 * 720  # seven units a section, as of dbSNP, in a file that is small
 _REGIONS, _REGION_BASES = 64, 2000
+_SNV_BASES = 40  # of each region that saturate scores
+_UNIT_BASES, _SHARD_UNITS, _UNIT_WINDOWS = 20, 7, 64
 _PATIENCE = 240.0
 
 
@@ -60,16 +63,19 @@ class Killed:
 
 
 def jobs(folder: Path) -> dict[str, Job]:
-    """A job of each verb on embedded data: real variants, and regions for a scan of sixteen shards."""
-    vcf, bed = DEMO / "HG002_chr20_piece.vcf.gz", folder / "regions.bed"
+    """A job of each verb on embedded data: real variants, and regions for a scan or a table of sixteen shards."""
+    vcf, bed, few = DEMO / "HG002_chr20_piece.vcf.gz", folder / "regions.bed", folder / "few.bed"
     starts = [60_000 + i * 60_000 for i in range(_REGIONS)]
-    bed.write_text("".join(f"chr20\t{start}\t{start + _REGION_BASES}\n" for start in starts))
+    for path, bases in ((bed, _REGION_BASES), (few, _SNV_BASES)):
+        path.write_text("".join(f"chr20\t{start}\t{start + bases}\n" for start in starts))
     genome, device = str(DEMO / "chr20_piece.fa.gz"), ("--device", ",".join(["cpu"] * WORKERS))
     shared = ("--model", "demo", "--window", "60", "--precision", "fp32", "--threads", str(WORKERS), *device)
     scanned = ("--stride", "10", "--regions", str(bed), "--calls", str(folder / "calls.bed.gz"))
     return {
         "variants": Job("variants", ("variants", str(vcf), genome, *shared), "out.vcf.gz"),
         "scan": Job("scan", ("scan", genome, *shared, *scanned), "out.bw"),
+        "saturate": Job("saturate", ("saturate", str(few), genome, *shared), "out.tsv.gz"),
+        "haplotypes": Job("haplotypes", ("haplotypes", str(vcf), genome, *shared), "out.tsv.gz"),
     }
 
 
@@ -212,19 +218,24 @@ def cost(folder: Path, names: Sequence[str], pairs: int) -> dict[str, tuple[floa
     import torch
 
     from dnabert_fast import scan, variants
+    from dnabert_fast.workflows.haplotypes import haplotypes
+    from dnabert_fast.workflows.saturate import saturate
 
     torch.set_num_threads(WORKERS)
     jobs(folder)
     genome, vcf, bed = DEMO / "chr20_piece.fa.gz", DEMO / "HG002_chr20_piece.vcf.gz", folder / "regions.bed"
+    runs: dict[str, Callable[..., Any]] = {
+        "variants": partial(variants, vcf, genome, output=folder / "o.vcf.gz"),
+        "scan": partial(scan, genome, output=folder / "o.bw", stride=10, regions=bed),
+        "saturate": partial(saturate, genome, output=folder / "o.tsv.gz", regions=folder / "few.bed"),
+        "haplotypes": partial(haplotypes, vcf, genome, output=folder / "h.tsv.gz"),
+    }
     shared: dict[str, Any] = {"model": "demo", "window": 300, "precision": "fp32", "device": "cpu"}
     ratios: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
 
     def once(name: str, work: Path | None) -> tuple[float, float]:
         began, used = time.monotonic(), time.process_time()
-        if name == "variants":
-            variants(vcf, genome, output=folder / "o.vcf.gz", work=work, **shared)
-        else:
-            scan(genome, output=folder / "o.bw", stride=10, regions=bed, work=work, **shared)
+        runs[name](work=work, **shared)
         return time.monotonic() - began, time.process_time() - used
 
     for turn in range(pairs + 1):  # the first warms up
@@ -245,11 +256,14 @@ def cost(folder: Path, names: Sequence[str], pairs: int) -> dict[str, tuple[floa
 def _watched(words: list[str]) -> None:
     """The command line in small units, with a log of which shard each is of and of those handed to workers."""
     import dnabert_fast.workflows.record_input as of_records
+    import dnabert_fast.workflows.saturate as of_snvs
+    from dnabert_fast.analysis import carriers, saturate
     from dnabert_fast.cli import main as command_line
     from dnabert_fast.engine.fleet import _Running
     from dnabert_fast.workflows.jobs import Results
 
     of_records.UNIT_RECORDS, of_records.SECTION_BYTES = _UNIT_RECORDS, _SECTION_BYTES
+    saturate.UNIT_BASES, of_snvs._SHARD_UNITS, carriers._UNIT_WINDOWS = _UNIT_BASES, _SHARD_UNITS, _UNIT_WINDOWS
     log = os.open(os.environ[_LOG], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     follow, hand_out = Results.follow, _Running._hand_out
     seen: set[int] = set()
