@@ -98,7 +98,7 @@ Shard: TypeAlias = Annotated[
     str | None, option("--shard", help="Compute this part of the shards alone, for `merge`.", metavar="I/N")
 ]
 ShardSize: TypeAlias = Annotated[
-    int | None, option("--shard-size", help="Sections (VCF), stretches (scan) or units of sequences a shard.", min=1)
+    int | None, option("--shard-size", help="Sections (VCF), stretches (scan) or units a shard.", min=1)
 ]
 Ray: TypeAlias = Annotated[
     str | None, option("--ray", help="Run the shards on a Ray cluster: auto (this machine's) or HOST:PORT.",
