@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 
 from dnabert_fast import merge, status
+from dnabert_fast.analysis.saturate import raw_score
 from dnabert_fast.errors import DnabertError
 from dnabert_fast.workflows.haplotypes import haplotypes
 from dnabert_fast.workflows.jobs import Results
 from dnabert_fast.workflows.saturate import saturate
 from dnabert_fast.workflows.screen import screen
+from dnabert_fast.workflows.variants import variants
 
 MakeModel = Callable[..., Path]
 Facts = dict[str, Any]
@@ -251,6 +253,70 @@ def test_a_table_is_ranked_among_what_it_was_begun_with(inputs: Path, tmp_path: 
         run("background", inputs, tmp_path, estimate=1)
 
 
+def test_a_screen_refuses_the_folder_of_another_job_before_its_first_step(inputs: Path, tmp_path: Path) -> None:
+    asked: Facts = {"model": str(inputs / "model"), "precision": "fp32", "device": "cpu", "threads": 1}
+    variants(inputs / "v.vcf", inputs / "g.fa", output=tmp_path / "v.vcf", window=24, work=tmp_path / "v", **asked)
+    with pytest.raises(DnabertError, match="holds another job: verb was variants, is screen"):
+        run("screen", inputs, tmp_path, work=tmp_path / "v")
+    run("screen", inputs, tmp_path, work=tmp_path / "s")
+    shutil.rmtree(tmp_path / "s" / "first")
+    shutil.rmtree(tmp_path / "screened")
+    with pytest.raises(DnabertError, match=r"another job: .*stride was None, is 6; max-n was 1\.0, is 0\.5; give"):
+        run("screen on a grid", inputs, tmp_path, work=tmp_path / "s")
+    assert not (tmp_path / "v" / "first").exists()
+    assert not list(tmp_path.glob("*/first/job.json"))
+    assert not (tmp_path / "screened").exists()
+
+
+def test_a_background_is_not_kept_where_the_table_was_begun_without(inputs: Path, tmp_path: Path) -> None:
+    shutil.copytree(inputs / "model", tmp_path / "model")
+    asked: Facts = {"model": str(tmp_path / "model"), "work": tmp_path / "w"}
+    with pytest.MonkeyPatch.context() as patch:
+        stop_at(patch, 4, fail)
+        with pytest.raises(Stopped):
+            run("own ranks", inputs, tmp_path, **asked)
+    for more in ({}, {"output": None, "regions": None}):
+        with pytest.raises(DnabertError, match=r"another job: background was None, is that of .*b\.bed; give another"):
+            run("background", inputs, tmp_path, work=tmp_path / "w", **more)
+    with pytest.raises(DnabertError, match="input regions was given, is not given"):
+        run("background", inputs, tmp_path, work=tmp_path / "w", regions=None, genome_wide=True)
+    assert not (tmp_path / "w" / "first").exists()
+    assert not list((tmp_path / "model").glob("background-*"))
+    run("own ranks", inputs, tmp_path, **asked)
+
+
+def test_a_table_keeps_to_its_background_when_another_is_asked_for(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other regions are refused before they are scored; scores that have become others, before they are kept."""
+    shutil.copytree(inputs / "ranked", tmp_path / "model")
+    [kept] = (tmp_path / "model").glob("background-*")
+    asked: Facts = {"model": str(tmp_path / "model"), "work": tmp_path / "w"}
+    run("own ranks", inputs, tmp_path, **asked)
+    with pytest.raises(DnabertError, match=r"background was [0-9a-f]{12}, is that of .*r\.bed"):
+        run("own ranks", inputs, tmp_path, background=inputs / "r.bed", **asked)
+    assert not (tmp_path / "w" / "first").exists()
+    run("background", inputs, tmp_path, work=tmp_path / "w", output=None, regions=None)  # the same again
+    assert kept.read_bytes() == (inputs / "ranked" / kept.name).read_bytes()
+    shutil.rmtree(tmp_path / "w" / "first")
+    monkeypatch.setattr("dnabert_fast.workflows.saturate.raw_score", lambda fields: 2 * raw_score(fields))
+    with pytest.raises(DnabertError, match="background is another than it was"):
+        run("background", inputs, tmp_path, work=tmp_path / "w")
+    assert kept.read_bytes() == (inputs / "ranked" / kept.name).read_bytes()
+
+
+@pytest.mark.parametrize("work", [None, "w"])
+def test_a_background_of_unknown_bases_is_not_kept(work: str | None, inputs: Path, tmp_path: Path) -> None:
+    shutil.copytree(inputs / "ranked", tmp_path / "model")
+    [kept] = (tmp_path / "model").glob("background-*")
+    before = kept.read_bytes()
+    (tmp_path / "n.bed").write_text("one\t205\t225\n")
+    with pytest.raises(DnabertError, match="--background: no base of these regions is known"):
+        run("own ranks", inputs, tmp_path, model=str(tmp_path / "model"), background=tmp_path / "n.bed",
+            work=None if work is None else tmp_path / work)  # fmt: skip
+    assert kept.read_bytes() == before
+
+
 def test_a_background_alone_goes_on(inputs: Path, tmp_path: Path) -> None:
     asked: Facts = {"work": tmp_path / "w", "output": None, "regions": None}
     with pytest.MonkeyPatch.context() as patch:
@@ -281,6 +347,19 @@ def test_other_lists_and_ranks_of_a_screen_compute_nothing(inputs: Path, tmp_pat
         run("screen", inputs, tmp_path, work=tmp_path / "w", shard="1/2")
     with pytest.raises(DnabertError, match="a job of screen is ended by its own command"):
         merge(tmp_path / "w")
+
+
+@pytest.mark.parametrize("contigs", [(), ("three",)])
+def test_a_screen_of_no_windows(contigs: tuple[str, ...], inputs: Path, tmp_path: Path) -> None:
+    """Of a header alone, and of contigs that the genome does not have."""
+    lines = (inputs / "v.vcf").read_text().splitlines(keepends=True)
+    vcf = tmp_path / "none.vcf"
+    vcf.write_text("".join(line for line in lines if line.startswith(("#", *contigs))))
+    plain = run("screen on a grid", inputs, tmp_path / "plain", vcf=vcf)
+    for _ in range(2):
+        facts = run("screen on a grid", inputs, tmp_path, vcf=vcf, work=tmp_path / "w")
+        assert told(facts) == told(plain)
+    assert (facts["windows_attended"], facts["records"]) == (0, len(contigs))
 
 
 def test_what_a_table_would_take(inputs: Path, tmp_path: Path) -> None:

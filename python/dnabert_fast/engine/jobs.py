@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DnabertError, FormatError
-from .fingerprints import FOLDER, Publish, checksum
+from .fingerprints import FOLDER, Publish, checksum, remembered
 from .runs import RUNS
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "now",
     "open_job",
     "read_job",
+    "refuse_another",
     "shard_range",
 ]
 
@@ -259,9 +260,31 @@ def open_job(folder: str | Path, identity: Mapping[str, Any], about: Mapping[str
     if not (root / _JOB).exists():
         text = json.dumps({"identity": wanted, "about": about, "begun": now()}, indent=1) + "\n"
         publish(root / _JOB, text.encode())
-    job = read_job(root)
+    return _same(read_job(root), wanted)
+
+
+def refuse_another(
+    folder: Path, verb: str, inputs: Mapping[str, str | Path | None], options: Mapping[str, Any], publish: Publish
+) -> None:
+    """Raise the DnabertError of `open_job` early, where a folder holds a job that is another by what is known so far.
+
+    `inputs` are files, None for one that is not given. Neither they nor `options` need be all of them.
+    """
+    if not (folder / _JOB).exists():
+        return
+    job = read_job(folder)
+    wanted = {**job.identity, "verb": verb}
+    if job.identity.get("verb") == verb:  # else long files would be read for nothing
+        found = {name: None if path is None else remembered(folder, path, publish) for name, path in inputs.items()}
+        known: dict[str, Any] = json.loads(json.dumps({"inputs": found, "options": options}))
+        wanted |= {name: {**(job.identity.get(name) or {}), **of} for name, of in known.items()}
+    _same(job, wanted)
+
+
+def _same(job: Job, wanted: Mapping[str, Any]) -> Job:
+    """The job, if it has the identity that is wanted; DnabertError, naming what differs, if not."""
     if others := list(_differences(job.identity, wanted, job.about)):
-        raise DnabertError(f"--work {folder}: holds another job: {'; '.join(others)}; give another folder")
+        raise DnabertError(f"--work {job.folder}: holds another job: {'; '.join(others)}; give another folder")
     return job
 
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ..analysis.saturate import Background, Saturation
+from ..engine.jobs import read_job, refuse_another
 from ..errors import DnabertError
+from ..io.atomic import publish
 from ..io.score_table import StoredBackground, read_background, write_background
 from ..seq.genome import Genome
 from ..seq.types import Bool
 from ..seq.variants import Regions
+from .work import Work
 
-__all__ = ["Distribution", "regions_told"]
+__all__ = ["Distribution", "refuse_other_table", "regions_told"]
 
 
 class Distribution:
@@ -39,10 +43,17 @@ class Distribution:
                 self.path, self.stored = path, found
                 return
 
-    def keep(self, found: Background, of: dict[str, Any]) -> None:
-        """Keep a distribution in the place of the one before; `of` says what it was made of."""
+    def keep(self, found: Background, of: dict[str, Any], work: Work | None) -> None:
+        """Keep a distribution in the place of the one before; `of` says what it was made of.
+
+        DnabertError for one of no scores, and where the table in the folder of `work` was begun with another.
+        """
+        if not found.total:
+            raise DnabertError("--background: no base of these regions is known; there is nothing to rank among")
         bins = found.bins
         stored = StoredBackground(bins, found.counts[bins], {**self._settings, "snvs": found.total, **of})
+        if work is not None:
+            refuse_another(work.folder, "saturate", {}, {"background": _hash(stored)}, publish)
         for path in self._places:
             with suppress(OSError, DnabertError):
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,9 +69,30 @@ class Distribution:
 
     def hash(self) -> str | None:
         """16 hexadecimal digits of what is ranked among; None where there is none."""
-        if self.stored is None:
-            return None
-        return hashlib.sha256(self.stored.bins.tobytes() + self.stored.counts.tobytes()).hexdigest()[:16]
+        return None if self.stored is None else _hash(self.stored)
+
+
+def _hash(stored: StoredBackground) -> str:
+    return hashlib.sha256(stored.bins.tobytes() + stored.counts.tobytes()).hexdigest()[:16]
+
+
+def refuse_other_table(
+    work: Work,
+    inputs: Mapping[str, str | Path | None],
+    options: Mapping[str, Any],
+    bed: str | Path,
+    told: dict[str, Any],
+) -> None:
+    """Refuse a folder of another job, and of a table begun without a background or with one of other regions.
+
+    `inputs` and `options` as in `refuse_another`; `told` is what `regions_told` says of the regions in the file `bed`.
+    """
+    other: dict[str, Any] = {}
+    if (work.folder / "job.json").exists():
+        ranked = read_job(work.folder).about.get("settings", {}).get("background") or {}
+        if any(ranked.get(name) != value for name, value in told.items()):
+            other["background"] = f"that of {bed}"
+    refuse_another(work.folder, "saturate", inputs, {**options, **other}, publish)
 
 
 def regions_told(plan: Saturation, genome: Genome) -> dict[str, Any]:

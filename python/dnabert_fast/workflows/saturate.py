@@ -14,15 +14,15 @@ import numpy as np
 
 from ..analysis.saturate import UNIT_BASES, Background, Saturated, Saturation, SaturationSummary, raw_score
 from ..analysis.saturate import saturate as score_snvs
-from ..engine.jobs import FIRST, add_counts, claim
+from ..engine.jobs import FIRST, add_counts, claim, refuse_another
 from ..engine.model import Model
 from ..engine.scores import Readout
 from ..errors import DnabertError, FormatError
-from ..io.atomic import refuse_folder, writing
+from ..io.atomic import publish, refuse_folder, writing
 from ..seq.aliases import AliasTable
 from ..seq.genome import Genome
 from ..seq.variants import Regions
-from .background import Distribution, regions_told
+from .background import Distribution, refuse_other_table, regions_told
 from .common import check_outputs, read_regions, window_length, write_summary
 from .estimate import Whole
 from .estimate import estimate as foretold
@@ -95,7 +95,7 @@ def saturate(
     check_outputs(inputs, {"--summary": summary})
     job = asked_work(work, shard, shard_size, _SHARD_UNITS)
     with _opened(**those_of(_opened, asked | {"work": job})) as snvs:
-        made, notes = snvs.make_background(progress)
+        made, notes = snvs.make_background({}, progress)
         facts = saturate_facts(snvs.facts_of(made), {}, dict.fromkeys([*notes, *snvs.model.notes]))
         facts |= snvs.model.facts() | {"seconds": round(time.monotonic() - began, 3), "output": None}
     write_summary(summary, facts)
@@ -125,7 +125,7 @@ def open_saturate(
     """What a table of such arguments needs, opened; an estimate counts from when the verb `began`."""
     asked = dict(locals())
     with _opened(**those_of(_opened, asked)) as snvs:
-        made, notes = ({}, []) if background is None else snvs.make_background(progress)
+        made, notes = ({}, []) if background is None else snvs.make_background({"assembly": assembly}, progress)
         yield snvs.session(Path(output), assembly, made, notes, began)
 
 
@@ -162,7 +162,10 @@ def _opened(
         plan = None if output is None else _plan(regions, opened, aliases)
         ranked = None if background is None else _plan(background, opened, aliases)
         first = None
-        if work is not None and ranked is not None:
+        if work is not None and ranked is not None and background is not None:
+            of = {"genome": genome} | ({} if output is None else {"regions": regions})
+            options = {"window": length, "strand": strand, "class": readout.label, "alias": aliases.hash()}
+            refuse_other_table(work, of, options, background, regions_told(ranked, opened))
             first = replace(work, folder=claim(work.folder / FIRST))
         expected = sum(part.bases for part in (plan, ranked) if part is not None)
         loaded, choice = precision_of(
@@ -210,9 +213,14 @@ class _Snvs:
             "choices": [self.choice.facts()],
         }
 
-    def make_background(self, progress: Progress) -> tuple[dict[str, Any], list[str]]:
-        """Score the SNVs of the background and keep their distribution with the model; counts, and notes."""
+    def make_background(self, options: dict[str, Any], progress: Progress) -> tuple[dict[str, Any], list[str]]:
+        """Score the SNVs of the background and keep their distribution with the model; counts, and notes.
+
+        `options` are those of the table, whose job is opened only when the background is there.
+        """
         assert self.ranked is not None
+        if self.work is not None:
+            refuse_another(self.work.folder, "saturate", {}, self._options(options), publish)
         found, counts, notes, plan = Background(), dict[str, Any](), list[str](), self.ranked
         if self.first is None:
 
@@ -231,7 +239,7 @@ class _Snvs:
             for (raw,) in results.values("scores"):
                 found.add(raw)
             counts, notes = results.counts, results.notes
-        self.distribution.keep(found, regions_told(plan, self.genome))
+        self.distribution.keep(found, regions_told(plan, self.genome), self.work)
         return counts, notes
 
     def session(
@@ -269,13 +277,17 @@ class _Snvs:
         return Task(
             verb,
             {name: self.inputs[name] for name in inputs},
-            self.settings | self.choice.decisive() | self.options | options,
+            self._options(options),
             settings,
             [output],
             lambda unit: asdict(unit.counts),
             lambda: list(dict.fromkeys([*notes, *self.model.notes])),
             lambda: len(plan),
         )
+
+    def _options(self, more: dict[str, Any]) -> dict[str, Any]:
+        """What changes results: of every job, and `more` of one."""
+        return self.settings | self.choice.decisive() | self.options | more
 
     def _answer(self, what: str, plan: Saturation, results: Results[Saturated], progress: Progress) -> None:
         """Run the units that results want."""

@@ -16,11 +16,11 @@ from ..analysis.known import KnownAlleles
 from ..analysis.scan import ScanSummary, plan_scan
 from ..analysis.screen import Ranking
 from ..analysis.variants import UNIT_RECORDS, ChangeScorer, VariantOptions
-from ..engine.jobs import FIRST, claim
+from ..engine.jobs import FIRST, claim, refuse_another
 from ..engine.model import Model
 from ..errors import DnabertError
 from ..evaluate.enrichment import need_fisher
-from ..io.atomic import clear_leftovers, make_folder, refuse_file, writing
+from ..io.atomic import clear_leftovers, make_folder, publish, refuse_file, writing
 from ..io.vcf import VcfSource
 from ..seq.aliases import AliasTable
 from ..seq.genome import Genome
@@ -123,6 +123,9 @@ def _screened(
     stack: ExitStack, asked: _Asked, files: dict[str, str], folder: Path, job: Work | None, progress: Progress
 ) -> dict[str, Any]:
     """Make both steps and write the files of `folder`, some when `stack` is left; the facts of what was done."""
+    inputs = {"vcf": asked.vcf, "genome": asked.genome}
+    if job is not None:  # the job of the second step is opened only when the first is done
+        refuse_another(job.folder, "screen", inputs, {}, publish)
     loaded = load_first(asked.model, asked.precision, device=asked.device, threads=asked.threads, strand=asked.strand)
     loaded.need_pairs(False)
     readout = loaded.readout(asked.class_name)
@@ -140,14 +143,15 @@ def _screened(
     )
     options = VariantOptions(length, given, asked.normalize)
     settings = variant_settings(loaded, readout, options, genome, contigs.aliases, choice) | asked.settings(length)
+    depends = settings | choice.decisive() | {"max_n": asked.unknown, "overwrite": asked.overwrite}
+    if job is not None:
+        refuse_another(job.folder, "screen", {}, depends, publish)
     make_folder(folder)
     clear_leftovers(folder)
     try_places(job, [folder / name for name in _FILES])
     scorers, source = [ChangeScorer(loaded, readout)], VcfSource(asked.vcf, UNIT_RECORDS)
     table = folder / "scored.vcf.gz"
     written, replaced = variant_output(table, source.header, "DNABERT", scorers, settings, asked.overwrite)
-    depends = settings | choice.decisive() | {"max_n": asked.unknown, "overwrite": asked.overwrite}
-    inputs = {"vcf": asked.vcf, "genome": asked.genome}
     steps = Steps(loaded, first, job, inputs, depends, {"choices": [choice.facts()]})
     bed = stack.enter_context(writing(folder / "regions.bed"))
     tiles = _tiles(genome, found, given, length, asked.step)

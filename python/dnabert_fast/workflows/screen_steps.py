@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..analysis.attention import AttendedUnit, attend_genome
+from ..analysis.attention import AttendedUnit, AttentionSummary, attend_genome
 from ..analysis.regions import Places
 from ..analysis.screen import Ranked
 from ..analysis.variants import ChangeScorer, ScoredUnit, VariantOptions, VariantSummary, score_variants
@@ -116,7 +116,7 @@ class Attending:
                     self._attend(steps.model, units, results.write, advance)
                 for values in results.values("attended"):
                     self._take(marks, *values)
-                counts, notes = results.counts, results.notes
+                counts, notes = asdict(AttentionSummary()) | results.counts, results.notes
         return counts, notes, marks.count
 
     def _attend(
