@@ -102,6 +102,7 @@ def test_scores_of_variants_are_shown_with_what_was_left_out(cli: Cli, scored: P
         (["--variants", "{scored}", "--truth", "AF", "-m", "demo"], "--model belongs to a labelled TABLE; --variants"),
         (["--variants", "{scored}", "--truth", "AF", "--metric", "mcc"], "--metric belongs to --results"),
         (["--variants", "{scored}", "--truth", "AF", "--strand", "both"], "--strand belongs to a labelled TABLE"),
+        (["--results", "x.csv", "--overlap", "0"], "--overlap belongs to a labelled TABLE"),
         (["--results", "x.csv", "--threads", "2"], "--threads belongs to a labelled TABLE"),
         (["{table}", "-m", "demo", "--truth", "AF"], "--truth belongs to --variants"),
         (["--results", "x.csv", "--score", "CADD"], "--score belongs to --variants"),

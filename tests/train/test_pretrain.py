@@ -231,6 +231,16 @@ def test_a_loss_that_is_no_number_stops(monkeypatch: pytest.MonkeyPatch, saved: 
     assert all(bool(value.isfinite().all()) for value in weights(run).values())
 
 
+def test_a_run_that_goes_on_knows_which_checkpoint_was_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Pretraining(network(), Repeats(), recipe(), seed=5)
+    run.run(schedule(4, save_every=2), lambda: None)
+    again = Pretraining(network(), Repeats(), recipe(), seed=5)
+    again.go_on(run.tensors(), run.facts())
+    monkeypatch.setattr(module, "masked_loss", lambda net, batch: masked_loss(net, batch) * math.nan)
+    with pytest.raises(DnabertError, match=r"step 5: .* the last good checkpoint is that of step 2"):
+        again.run(schedule(8, save_every=2), lambda: None)
+
+
 def test_an_evaluation_that_is_no_number_stops_before_it_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
     run, saved = Pretraining(network(), Repeats(), recipe(), seed=5), list[int]()
     monkeypatch.setattr(module, "judge", lambda *given: Judged(math.nan if run.step == 4 else 9.0, 1.0, 9.0))

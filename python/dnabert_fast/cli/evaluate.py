@@ -75,9 +75,14 @@ def evaluate(
 
 
 def _refuse(flags: Mapping[str, Any], names: Sequence[str], why: str) -> None:
-    stray = next((name for name in names if flags[name] and flags[name] != _OF_RUNS.get(name)), None)
+    stray = next((name for name in names if _given(name, flags[name])), None)
     if stray is not None:
         raise DnabertError(f"--{stray} {why}")
+
+
+def _given(name: str, value: object) -> bool:
+    """Whether somebody gave a flag, of which 0 is a value like others."""
+    return value is not False and value != [] and value != _OF_RUNS.get(name)
 
 
 def _judge_rows(flags: dict[str, Any]) -> None:

@@ -100,20 +100,21 @@ class Pretraining:
 
     def facts(self) -> dict[str, Any]:
         """What a checkpoint needs beside the tensors."""
-        return {"step": self.step, "tokens": self.tokens, "seconds": self.seconds}
+        return {"step": self.step, "tokens": self.tokens, "seconds": self.seconds, "sound": self._sound}
 
     def go_on(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Take up the state that `tensors` and `facts` gave; the network has its weights already."""
         for name, tensor in self._moments.items():
             tensor.copy_(tensors[name])
         self.step, self.tokens, self.seconds = facts["step"], facts["tokens"], facts["seconds"]
-        self.saved = self.step
+        self.saved, self._sound = self.step, facts.get("sound", 0)
 
     def agree(self) -> None:
         """Give all processes the first one's weights and state."""
         self.group.copy(parameter.detach() for parameter in self.network.parameters())
         self.group.copy(self._moments.values())
-        self.step, self.tokens, self.seconds = self.group.from_first((self.step, self.tokens, self.seconds))
+        mine = self.step, self.tokens, self.seconds, self._sound
+        self.step, self.tokens, self.seconds, self._sound = self.group.from_first(mine)
         self.saved = self.step
 
     def run(

@@ -18,7 +18,7 @@ from ..errors import DnabertError
 from ..seq.aliases import AliasTable, refused, resolve
 from ..seq.genome import Genome
 from ..seq.vcf_text import Records
-from .common import GRIDS, check_outputs, read_regions, window_length, write_summary
+from .common import check_fits, check_outputs, on_grid, read_regions, window_length, write_summary
 from .haplotype_output import haplotype_output
 from .jobs import Results, Task, begun
 from .precision import Choice, load_first
@@ -100,16 +100,13 @@ def _opened(
     """What `haplotypes` of such arguments needs, opened."""
     loaded = load_first(model, precision, device=device, threads=threads, strand=strand)
     readout = loaded.readout(class_name)
-    grid = str(windows) in GRIDS
-    if not grid and window is not None:
-        raise DnabertError(f"--window {window} is that of tiled and centred windows; leave it or --windows out")
+    grid = on_grid(windows, window)
     trained, config = loaded.block.window if loaded.block else None, loaded.network.config
     length = window_length(window, trained, loaded.k, scored_by=config) if grid else None
     genome = stored_input(work, "genome", genome)
     with Genome.open(genome) as opened:
         aliases = AliasTable() if alias is None else AliasTable.read(alias)
-        if length is not None and length > int(opened.lengths.max()):
-            raise DnabertError(f"--window {length} is longer than every contig of {genome}")
+        check_fits(length, opened, genome)
         regions = None if grid else read_regions(windows, opened, aliases, loaded.k, scored_by=config)
         records = RecordInput(work, vcf)
         samples = records.header.columns.decode("utf-8", "replace").split("\t")[9:]

@@ -85,7 +85,9 @@ def hard_negatives(
     with Genome.open(genome) as opened:
         where = _training_regions(opened, given.card, regions)
         known = _known_middles(opened, given.folder / "positives.bed")
-        made = Rounds(output, rounds, about, training | calling | _inputs(given, genome, regions, model))
+        settings = training | calling | _inputs(given, genome, regions, model)
+        del settings["model"]  # which may go by several names; of its weights the inputs tell
+        made = Rounds(output, rounds, about, settings)
         scanning = _Scanning(opened, where, given, stride, threshold, device, threads, progress)
         training |= {"device": device, "threads": threads, "progress": progress}
         for number in range(len(made.told), 0 if made.ended else rounds + 1):
