@@ -104,6 +104,16 @@ def test_a_run_that_scored_nothing_says_why(run: Run) -> None:
     assert "no allele was scored: is GENOME the assembly of VCF?" in run(["c 6 T A", "x 6 G A", "c 6 G *"])["notes"]
 
 
+def test_most_refs_that_differ_are_told_of(run: Run) -> None:
+    """A wrong assembly has a quarter of the REFs by chance, so that something is scored all the same."""
+    wrong, right = ["c 6 T A"] * 20, ["c 6 G A"] * 7
+    told = "20 of 27 alleles have another REF than the genome: is GENOME the assembly of VCF?"
+    assert told in run([*wrong, *right])["notes"]
+    assert told.replace("27", "28") in run([*wrong, *right, "c 6 G *", *["x 6 G A"] * 9])["notes"]
+    assert not any("assembly" in note for note in run([*wrong, *right * 3])["notes"])
+    assert not any("assembly" in note for note in run([*wrong[:19], *right[:2]])["notes"])
+
+
 def test_no_reason_hides_a_neighbour(run: Run) -> None:
     alone = run(["c 6 G A"])["found"][0]
     assert run(["x 1 A C", "c 6 G *", "c 6 G A", "c 900 A C"])["found"][2] == alone

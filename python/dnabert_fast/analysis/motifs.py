@@ -102,7 +102,8 @@ def find_motifs(
     """
     chosen = np.flatnonzero(candidates.adjusted < criteria.cutoff)
     lengths = np.array([len(string) for string in candidates.strings], np.int64)
-    chosen = chosen[np.lexsort((chosen, candidates.adjusted[chosen], lengths[chosen]))]
+    p, adjusted = _comparable(candidates.p), _comparable(candidates.adjusted)
+    chosen = chosen[np.lexsort((chosen, adjusted[chosen], lengths[chosen]))]
     firsts = np.searchsorted(candidates.instances.string, np.arange(len(candidates) + 1))
     found = []
     for group in _merge([candidates.strings[i] for i in chosen], criteria, both_strands):
@@ -112,10 +113,16 @@ def find_motifs(
             continue
         counts = _count(windows, sites, criteria.width)
         first, last = informative(counts)
-        strings = sorted({i for i, _, _ in members}, key=lambda i: (candidates.p[i], -candidates.positives[i], i))
+        strings = sorted({i for i, _, _ in members}, key=lambda i: (p[i], -candidates.positives[i], i))
         found.append(FoundMotif(strings, sites, counts, first, last))
-    best = [candidates.p[motif.strings[0]] for motif in found]
+    best = [p[motif.strings[0]] for motif in found]
     return [found[i] for i in sorted(range(len(found)), key=lambda i: (best[i], -len(found[i].sites), i))]
+
+
+def _comparable(p: F64) -> F64:
+    """p on a scale of its own order, of which equal ones stay equal whatever rounding did to them."""
+    scale: F64 = np.round(np.log(np.maximum(p, np.finfo(np.float64).tiny)), 9)
+    return scale
 
 
 def background_of(windows: Windows, both_strands: bool = True) -> F64:

@@ -30,6 +30,7 @@ __all__ = [
     "made_folder",
     "named",
     "on_grid",
+    "other_assembly",
     "read_regions",
     "window_length",
     "write_facts",
@@ -43,6 +44,7 @@ SUMMARY = 1
 """The version of what summaries hold (schema/summary.schema.json), which each says."""
 
 _LARGEST_SEED = 1 << 63
+_MISMATCHES = 20  # fewer may be chance, or a file of few records
 
 
 def read_regions(
@@ -116,6 +118,17 @@ def check_fits(window: int | None, genome: Genome, path: str | Path) -> None:
     """Raise DnabertError for a window that is longer than every contig of the genome at `path`."""
     if window is not None and window > int(genome.lengths.max(initial=0)):
         raise DnabertError(f"--window {window} is longer than every contig of {path}")
+
+
+def other_assembly(reasons: Mapping[str, int], alleles: int) -> list[str]:
+    """A note where most alleles on contigs of the genome have another REF than it: by chance a quarter has the same.
+
+    `reasons` counts alleles by flag, REF_MISMATCH among them.
+    """
+    wrong, compared = reasons.get("REF_MISMATCH", 0), alleles - reasons.get("NO_CONTIG", 0)
+    if wrong < _MISMATCHES or 2 * wrong <= compared:
+        return []
+    return [f"{wrong:,} of {compared:,} alleles have another REF than the genome: is GENOME the assembly of VCF?"]
 
 
 def check_outputs(inputs: Sequence[str | Path | None], outputs: Mapping[str, str | Path | None]) -> None:

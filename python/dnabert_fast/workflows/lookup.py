@@ -24,7 +24,7 @@ from ..seq.lookup import FOUND, HITS, OTHER_REF, LookedUp, ScoreTable, look_up
 from ..seq.types import F32, I32, U8, Bool
 from ..seq.variants import FLAG_NAMES, Alleles, Flag, check_reference
 from ..seq.vcf_text import Records, allele_table, splice
-from .common import check_outputs, named, write_summary
+from .common import check_outputs, named, other_assembly, write_summary
 from .progress import Follow, Progress, silent
 
 __all__ = ["lookup"]
@@ -92,6 +92,7 @@ def lookup(
 
         pipeline(_followed(source, follow), work.read, work.find, write)
     notes = [*source.header.repairs, *work.notes()]
+    notes += other_assembly(work.counts.reasons, work.counts.alleles)
     notes += [f"fields of an earlier run were replaced: {', '.join(replaced)}"] if replaced else []
     if out.unsorted:
         notes.append("the input is not sorted by position, so the output has no index")

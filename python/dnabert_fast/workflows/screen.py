@@ -27,7 +27,7 @@ from ..seq.genome import Genome
 from ..seq.plan import Plan
 from ..seq.variants import Regions
 from .attention import STRIDE, plan_units, tile_units
-from .common import check_outputs, read_regions, window_length, write_summary
+from .common import check_outputs, other_assembly, read_regions, window_length, write_summary
 from .precision import load_first
 from .progress import Progress, silent
 from .report import check_report
@@ -305,7 +305,7 @@ def _counted(
 
 def _about(facts: Mapping[str, Any]) -> list[str]:
     """Where a run found nothing, or compares with nothing."""
-    notes = []
+    notes = other_assembly(facts["reasons"], facts["alleles"])
     if facts["alleles"] and not facts["usable"]:
         notes.append("no allele fits the genome: is GENOME the assembly of VCF?")
     elif not facts["regions"]:

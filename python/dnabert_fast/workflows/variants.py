@@ -18,7 +18,7 @@ from ..seq.genome import Genome
 from ..seq.variants import Flag
 from ..seq.vcf_text import Records
 from .asked_models import AskedModel, asked_fields, asked_models, prefix_of
-from .common import check_fits, on_grid
+from .common import check_fits, on_grid, other_assembly
 from .estimate import estimate as foretold
 from .jobs import Results, Task
 from .known_scores import KnownScores, table_settings
@@ -221,7 +221,8 @@ def open_variants(
 def variant_facts(settings: Mapping[str, Any], counts: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
     """The facts of a run out of its settings, the counts of its units and notes on how it ran."""
     counted = VariantSummary().facts() | dict(counts)
-    said = [*settings["notes"], *counted.pop("refused", {}), *_nothing_scored(counted), *settings["later_notes"]]
+    said = [*settings["notes"], *counted.pop("refused", {}), *_nothing_scored(counted)]
+    said += [*other_assembly(counted["reasons"], counted["alleles"]), *settings["later_notes"]]
     return {"verb": "variants", **settings["facts"], **counted, "notes": [*said, *notes]}
 
 
