@@ -75,7 +75,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
         ),
         rows=2000,
         long_rows=1000,
-        curve=(250, 500, 1000, 5000),
+        curve=(250, 500, 1000),
         rates=("pretrained=5e-4", "random=5e-4", *(f"{name}=1e-3" for name in BASELINES)),
         flags={"epochs": 3, "batch": 32},
     ),
@@ -193,7 +193,10 @@ def draw_curve(found: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]], p
     for panel, (name, models) in zip(panels[0], found.items(), strict=True):
         for model, points in models.items():
             panel.plot(*zip(*points, strict=True), marker="o", markersize=3, linewidth=1.2, label=model)
+        rows = sorted({row for points in models.values() for row, _ in points})
         panel.set(title=name, xscale="log", xlabel="training rows")
+        panel.set_xticks(rows, [f"{row:,}" for row in rows])
+        panel.minorticks_off()
         panel.spines[["top", "right"]].set_visible(False)
     panels[0][0].set_ylabel("MCC on the test set")
     panels[0][-1].legend(frameon=False, fontsize=7)
