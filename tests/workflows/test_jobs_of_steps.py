@@ -243,7 +243,7 @@ def test_another_job_is_refused_by_name(job: str, inputs: Path, tmp_path: Path) 
 def test_a_table_is_ranked_among_what_it_was_begun_with(inputs: Path, tmp_path: Path) -> None:
     asked: Facts = {"work": tmp_path / "w", "shard": "1/2"}
     run("own ranks", inputs, tmp_path, **asked)
-    with pytest.raises(DnabertError, match=r"holds another job: background was None, is [0-9a-f]+"):
+    with pytest.raises(DnabertError, match=r"holds another job: background was not given, is [0-9a-f]+"):
         run("stored background", inputs, tmp_path, **asked)
     with pytest.raises(DnabertError, match="input regions was given, is not given"):
         run("own ranks", inputs, tmp_path, regions=None, genome_wide=True, **asked)
@@ -261,7 +261,7 @@ def test_a_screen_refuses_the_folder_of_another_job_before_its_first_step(inputs
     run("screen", inputs, tmp_path, work=tmp_path / "s")
     shutil.rmtree(tmp_path / "s" / "first")
     shutil.rmtree(tmp_path / "screened")
-    with pytest.raises(DnabertError, match=r"another job: .*stride was None, is 6; max-n was 1\.0, is 0\.5; give"):
+    with pytest.raises(DnabertError, match=r"another job: .*stride was not given, is 6; max-n was 1\.0, is 0\.5; give"):
         run("screen on a grid", inputs, tmp_path, work=tmp_path / "s")
     assert not (tmp_path / "v" / "first").exists()
     assert not list(tmp_path.glob("*/first/job.json"))
@@ -276,7 +276,7 @@ def test_a_background_is_not_kept_where_the_table_was_begun_without(inputs: Path
         with pytest.raises(Stopped):
             run("own ranks", inputs, tmp_path, **asked)
     for more in ({}, {"output": None, "regions": None}):
-        with pytest.raises(DnabertError, match=r"another job: background was None, is that of .*b\.bed; give another"):
+        with pytest.raises(DnabertError, match=r"background was not given, is that of .*b\.bed; give another"):
             run("background", inputs, tmp_path, work=tmp_path / "w", **more)
     with pytest.raises(DnabertError, match="input regions was given, is not given"):
         run("background", inputs, tmp_path, work=tmp_path / "w", regions=None, genome_wide=True)

@@ -281,7 +281,7 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path, make_model: Callab
         ({"genome": grch38, "region": ["chr20:1-9"], "mutations": fasta}, "--mutations are of rows of --sequences"),
         ({"sequences": fasta, "mutations": fasta, "picture": True}, "leave the other flags out"),
         ({"genome": grch38, "variants": "x.vcf", "windows": "no.bed"}, "no.bed: no such file"),
-        ({"genome": grch38, "variants": "x.vcf", "windows": "no.bed", "window": 9}, "leave it or --windows out"),
+        ({"genome": grch38, "variants": "x.vcf", "windows": fasta, "window": 9}, "leave it or --windows out"),
     ]
     for given, why in cases:
         with pytest.raises(DnabertError, match=why):

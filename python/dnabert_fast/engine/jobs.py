@@ -309,6 +309,9 @@ def read_job(folder: str | Path) -> Job:
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], about: Mapping[str, Any]) -> Iterable[str]:
     """What differs between two identities, in words."""
     paths = about.get("inputs", {})
+    if old.get("schema") != new.get("schema"):  # what the rest means may have changed
+        yield _change("schema", old.get("schema"), new.get("schema"))
+        return
     if old.get("verb") != new.get("verb"):  # whose options are others too
         yield f"verb was {old.get('verb')}, is {new.get('verb')}"
         return
@@ -342,7 +345,8 @@ def _change(name: str, was: object, is_now: object) -> str:
     word = f"{kind} {own}".strip() if kind == "model" else name.replace("_", "-")  # of several, each has a name
     if all(isinstance(value, str) and _HASH.fullmatch(value) for value in (was, is_now)):
         return f"{word} is another than it was (hash {str(was)[:12]} then, {str(is_now)[:12]} now)"
-    shown = (_HASH.sub(lambda found: found[0][:12], str(value)) for value in (was, is_now))
+    told = ("not given" if value is None else str(value) for value in (was, is_now))
+    shown = (_HASH.sub(lambda found: found[0][:12], value) for value in told)
     return "{} was {}, is {}".format(word, *shown)
 
 

@@ -47,7 +47,9 @@ def asked_models(
     titles and lines that begin with # are passed over. Raises DnabertError where several are not each named otherwise.
     """
     given = [] if model is None else [model] if isinstance(model, str) else list(model)
-    if bool(given) == (models is not None):
+    if given and models is not None:
+        raise DnabertError("--model and --models both say which models; give one of them")
+    if not given and models is None:
         raise DnabertError("give --model [NAME=]DIR, once or several times, or --models FILE")
     found = [AskedModel(*named(text, "--model"), class_name) for text in given]
     if models is not None:

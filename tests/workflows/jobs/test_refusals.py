@@ -28,7 +28,7 @@ def test_another_job_is_refused_by_what_differs(
         ({"stride": 13}, "stride was 12, is 13"),
         ({"shard_size": 2}, "shard-size was 3, is 2"),
         ({"threshold": 0.5}, "threshold was 0.4, is 0.5"),
-        ({"calls": None, "threshold": None}, r"--calls was \.bed\.gz, is None"),
+        ({"calls": None, "threshold": None}, r"--calls was \.bed\.gz, is not given"),
         ({"output": tmp_path / "scan.tsv"}, r"--output was \.bw, is \.tsv"),
         (
             {"model": str(make_model(seed=1)), "window": 50},
