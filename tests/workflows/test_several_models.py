@@ -244,7 +244,7 @@ def test_what_cannot_be_scored_together_is_refused(
         (named(A=one, B=other), {"class_name": "maybe"}, "model A: --class maybe"),
         (named(A=one, B=other), {"report": tmp_path / "r.html"}, "--report is of one model"),
         (None, {}, "give --model"),
-        (str(one), {"models": tmp_path / "list.tsv"}, "give --model"),
+        (str(one), {"models": tmp_path / "list.tsv"}, "both say which models"),
     ]
     for model, given, message in wrong:
         with pytest.raises(DnabertError, match=message.replace("(", r"\(")):
