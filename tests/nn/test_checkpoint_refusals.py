@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,68 +32,79 @@ def damage(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) ->
     safetensors.torch.save_file(state, folder / "model.safetensors")
 
 
-def refuses(folder: Path, message: str, **options: Any) -> None:
-    with pytest.raises(CheckpointError, match=message) as caught:
+def refusal(folder: Path, **options: Any) -> str:
+    """The one line that a folder is refused with."""
+    with pytest.raises(CheckpointError) as caught:
         read_network(folder, **options)
     assert "\n" not in str(caught.value), "one line"
+    return str(caught.value)
 
 
 def test_missing_and_unexpected_keys(folder: Path) -> None:
     damage(folder, lambda state: state.pop("bert.encoder.layer.1.attention.self.key.bias"))
-    refuses(folder, "model.safetensors: .* missing keys: bert.encoder.layer.1.attention.self.key.bias$")
+    assert re.search(
+        "model.safetensors: .* missing keys: bert.encoder.layer.1.attention.self.key.bias$", refusal(folder)
+    )
     damage(folder, lambda state: state.update({"cls.seq_relationship.bias": torch.zeros(2)}))
-    refuses(folder, "missing keys: bert.encoder.layer.1.attention.self.key.bias; unexpected keys: cls.seq_rel")
+    assert re.search(
+        "missing keys: bert.encoder.layer.1.attention.self.key.bias; unexpected keys: cls.seq_rel", refusal(folder)
+    )
     edit(folder, num_hidden_layers=5)
-    refuses(folder, "missing keys: .* and 27 more")
+    assert re.search("missing keys: .* and 27 more", refusal(folder))
 
 
 def test_shapes_that_do_not_fit(folder: Path) -> None:
     edit(folder, intermediate_size=128)
-    refuses(folder, "shapes: bert.encoder.layer.0.intermediate.dense.weight is 64 x 32, not 128 x 32, .* and 3 more")
+    assert re.search(
+        "shapes: bert.encoder.layer.0.intermediate.dense.weight is 64 x 32, not 128 x 32, .* and 3 more",
+        refusal(folder),
+    )
 
 
 def test_vocabulary_of_no_k(folder: Path) -> None:
     edit(folder, vocab_size=4096)
-    refuses(folder, r"config.json: a vocabulary of 4096 tokens; DNABERT's have 69 \(k = 3\), 261 .*4101 \(k = 6\)")
+    assert re.search(
+        r"config.json: a vocabulary of 4096 tokens; DNABERT's have 69 \(k = 3\), 261 .*4101 \(k = 6\)", refusal(folder)
+    )
 
 
 def test_k_that_does_not_match(folder: Path) -> None:
     edit(folder, dnabert_fast={"k": 6})
-    refuses(folder, "dnabert_fast.k is 6, but 69 tokens are those of k = 3")
+    assert re.search("dnabert_fast.k is 6, but 69 tokens are those of k = 3", refusal(folder))
 
 
 def test_vocabulary_in_another_order(folder: Path) -> None:
     lines = (folder / "vocab.txt").read_text().split("\n")
     lines[6], lines[7] = lines[7], lines[6]
     (folder / "vocab.txt").write_text("\n".join(lines))
-    refuses(folder, "vocab.txt, line 7: 'AAC' where DNABERT for k = 3 has 'AAT'")
+    assert re.search("vocab.txt, line 7: 'AAC' where DNABERT for k = 3 has 'AAT'", refusal(folder))
     (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n")
-    refuses(folder, "vocab.txt: 2 lines; DNABERT for k = 3 has 69 tokens")
+    assert re.search("vocab.txt: 2 lines; DNABERT for k = 3 has 69 tokens", refusal(folder))
     (folder / "vocab.txt").write_bytes(b"\xff\xfe")
-    refuses(folder, "vocab.txt: cannot be read as text")
+    assert re.search("vocab.txt: cannot be read as text", refusal(folder))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_values_that_are_no_numbers(folder: Path, value: float) -> None:
     damage(folder, lambda state: state["classifier.weight"].fill_(value))
-    refuses(folder, "model.safetensors: classifier.weight holds values that are not finite")
+    assert re.search("model.safetensors: classifier.weight holds values that are not finite", refusal(folder))
 
 
 def test_untied_decoder(make: Make, folder: Path) -> None:
     write_network(make("mlm"), folder)
     damage(folder, lambda state: state.update({"cls.predictions.decoder.weight": torch.zeros(69, 32)}))
-    refuses(folder, "decoder.weight is not the word table")
+    assert re.search("decoder.weight is not the word table", refusal(folder))
 
 
 def test_labels_that_do_not_fit(folder: Path) -> None:
     edit(folder, num_labels=3)
-    refuses(folder, "config.json: 3 labels, but the classifier of the weights has 2 outputs")
+    assert re.search("config.json: 3 labels, but the classifier of the weights has 2 outputs", refusal(folder))
 
 
 @pytest.mark.parametrize("head", ["sequence", "xl-rnn", "xl-concat", "mlm"])
 def test_a_head_that_is_not_there(make: Make, folder: Path, head: str) -> None:
     write_network(make("none"), folder)
-    refuses(folder, f"{head} head was asked for|missing keys: cls.predictions", head=head)
+    assert re.search(f"{head} head was asked for|missing keys: cls.predictions", refusal(folder, head=head))
 
 
 @pytest.mark.parametrize(
@@ -108,39 +120,37 @@ def test_a_head_that_is_not_there(make: Make, folder: Path, head: str) -> None:
 )
 def test_other_networks(folder: Path, fields: dict[str, Any], message: str) -> None:
     edit(folder, **fields)
-    refuses(folder, message)
+    assert re.search(message, refusal(folder))
 
 
 def test_folders_that_are_none(tmp_path: Path, folder: Path) -> None:
-    refuses(
-        tmp_path / "absent",
-        r"absent: no such model; give a folder that holds .* hub name \(OWNER/MODEL\), or demo or human-mini$",
-    )
-    refuses("nope", "^nope: no such model; .*, or demo or human-mini$")
+    told = r"absent: no such model; give a folder that holds .* hub name \(OWNER/MODEL\), or demo or human-mini$"
+    assert re.search(told, refusal(tmp_path / "absent"))
+    assert re.search("^nope: no such model; .*, or demo or human-mini$", refusal("nope"))
     (tmp_path / "file").touch()
-    refuses(tmp_path / "file", "file: a file; give the folder")
+    assert re.search("file: a file; give the folder", refusal(tmp_path / "file"))
     (folder / "model.safetensors").unlink()
-    refuses(folder, "model: no weights; neither model.safetensors nor pytorch_model.bin is there")
+    assert re.search("model: no weights; neither model.safetensors nor pytorch_model.bin is there", refusal(folder))
     (folder / "config.json").write_text("{")
-    refuses(folder, "config.json: cannot be read as JSON")
+    assert re.search("config.json: cannot be read as JSON", refusal(folder))
     (folder / "config.json").write_text("[]")
-    refuses(folder, "config.json: not a JSON object")
+    assert re.search("config.json: not a JSON object", refusal(folder))
     (folder / "config.json").unlink()
-    refuses(folder, "model: no config.json; not a model folder")
+    assert re.search("model: no config.json; not a model folder", refusal(folder))
 
 
 def test_files_cut_short(folder: Path) -> None:
     path = folder / "model.safetensors"
     state = safetensors.torch.load(path.read_bytes())
     path.write_bytes(path.read_bytes()[:5000])
-    refuses(folder, "model.safetensors: not a whole safetensors file")
+    assert re.search("model.safetensors: not a whole safetensors file", refusal(folder))
     path.unlink()
     path = folder / "pytorch_model.bin"
     torch.save(state, path)
     path.write_bytes(path.read_bytes()[:5000])
-    refuses(folder, "pytorch_model.bin: not a whole PyTorch file")
+    assert re.search("pytorch_model.bin: not a whole PyTorch file", refusal(folder))
     path.write_bytes(b"")
-    refuses(folder, "pytorch_model.bin: not a whole PyTorch file")
+    assert re.search("pytorch_model.bin: not a whole PyTorch file", refusal(folder))
 
 
 class Hostile:
@@ -155,7 +165,9 @@ def test_pickles_that_run_code_are_refused(
     monkeypatch.chdir(folder)
     (folder / "model.safetensors").unlink()
     write({"weight": Hostile()}, folder / "pytorch_model.bin")
-    refuses(folder, "pytorch_model.bin: holds more than weights, .* refused. Convert it to model.safetensors")
+    assert re.search(
+        "pytorch_model.bin: holds more than weights, .* refused. Convert it to model.safetensors", refusal(folder)
+    )
     assert not (folder / "hostile-was-here").exists()
 
 
@@ -163,4 +175,4 @@ def test_pickles_that_run_code_are_refused(
 def test_pickles_of_something_else(folder: Path, content: object) -> None:
     (folder / "model.safetensors").unlink()
     torch.save(content, folder / "pytorch_model.bin")
-    refuses(folder, "pytorch_model.bin: not a dictionary of tensors")
+    assert re.search("pytorch_model.bin: not a dictionary of tensors", refusal(folder))

@@ -10,9 +10,10 @@ import numpy as np
 
 from ..errors import FormatError
 from ..seq.batch import Windows
+from ..seq.flags import count_flags
 from ..seq.genome import Genome
 from ..seq.genotypes import Genotypes, genotypes
-from ..seq.haplotypes import HAPLOTYPE_FLAGS, Carriers, HaplotypeFlag, Haplotypes
+from ..seq.haplotypes import HAPLOTYPE_FLAGS, Carriers, Haplotypes
 from ..seq.types import I32, I64, Bool
 from ..seq.variants import FLAG_NAMES, Alleles, Changes, Flag, changes, check_reference, normalized, tiles
 from ..seq.vcf_text import Records
@@ -52,9 +53,7 @@ class HaplotypeSummary:
         self.without_genotypes += int(np.count_nonzero((given.carried < 0).all(axis=(1, 2))))
         self.alleles += len(alleles)
         self.usable += int(np.count_nonzero(alleles.scored))
-        for flag, name in zip(Flag, FLAG_NAMES, strict=True):
-            if count := int(np.count_nonzero(alleles.flags & np.uint32(flag))):
-                self.reasons[name] += count
+        self.reasons += count_flags(alleles.flags, FLAG_NAMES)
 
     def found(self, haplotypes: Haplotypes, scored: int) -> None:
         """Count the haplotypes of windows, so many of which have a score."""
@@ -62,9 +61,7 @@ class HaplotypeSummary:
         self.haplotypes += len(haplotypes)
         self.scored += scored
         self.several += int(np.count_nonzero(np.diff(haplotypes.offsets) > 1))
-        for flag, name in zip(HaplotypeFlag, HAPLOTYPE_FLAGS, strict=True):
-            if count := int(np.count_nonzero(haplotypes.flags & np.uint16(flag))):
-                self.flags[name] += count
+        self.flags += count_flags(haplotypes.flags, HAPLOTYPE_FLAGS)
 
 
 @dataclass

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..analysis.haplotypes import HaplotypeUnit
 from ..io.columns import packed, repeated
+from ..seq.flags import spell_flags
 from ..seq.genome import Genome
 from ..seq.haplotypes import HAPLOTYPE_FLAGS
 from .outputs import Output
@@ -41,10 +42,7 @@ def _rows(unit: HaplotypeUnit, genome: Genome, copies: Sequence[str]) -> list[An
     alone = ["." if value != value else f"{value:.6g}" for value in unit.alone.tolist()]
     bounds = list(zip(found.offsets[:-1].tolist(), found.offsets[1:].tolist(), strict=True))
     strands = ["-" if reverse else "+" for reverse in unit.reverse[window].tolist()]
-    flags = [
-        "&".join(name for bit, name in enumerate(HAPLOTYPE_FLAGS) if flag >> bit & 1) or "."
-        for flag in found.flags.tolist()
-    ]
+    flags = [spell_flags(flag, HAPLOTYPE_FLAGS) for flag in found.flags.tolist()]
     return [
         repeated(genome.names[unit.contig], len(found)),
         unit.start[window],

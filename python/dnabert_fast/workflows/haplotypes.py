@@ -18,7 +18,7 @@ from ..errors import DnabertError
 from ..seq.aliases import AliasTable, refused, resolve
 from ..seq.genome import Genome
 from ..seq.vcf_text import Records
-from .common import check_fits, check_outputs, on_grid, read_regions, window_length, write_summary
+from .common import check_fits, check_outputs, on_grid, other_assembly, read_regions, window_length, write_summary
 from .haplotype_output import haplotype_output
 from .jobs import Results, Task, begun
 from .precision import Choice, load_first
@@ -198,6 +198,7 @@ def haplotype_facts(settings: Mapping[str, Any], counts: Mapping[str, Any], note
     said = [*settings["notes"], *counted.pop("refused", {})]
     if counted["alleles"] and not counted["usable"]:
         said.append("no allele fits the genome: is GENOME the assembly of VCF?")
+    said += other_assembly(counted["reasons"], counted["alleles"])
     if counted["without_genotypes"]:
         of = f"{counted['without_genotypes']:,} of {counted['records']:,} records"
         said.append(f"{of} have no known genotype (FORMAT GT), and so no haplotype")

@@ -19,10 +19,11 @@ from ..io import VARIANTS, ends_with
 from ..io.vcf import VcfSink, VcfSource, header_lines
 from ..seq.aliases import AliasTable, resolve
 from ..seq.batch import Windows
+from ..seq.flags import count_flags
 from ..seq.genome import Genome
 from ..seq.lookup import FOUND, HITS, OTHER_REF, LookedUp, ScoreTable, look_up
 from ..seq.types import F32, I32, U8, Bool
-from ..seq.variants import FLAG_NAMES, Alleles, Flag, check_reference
+from ..seq.variants import FLAG_NAMES, Alleles, check_reference
 from ..seq.vcf_text import Records, allele_table, splice
 from .common import check_outputs, named, other_assembly, write_summary
 from .progress import Follow, Progress, silent
@@ -201,9 +202,7 @@ class _Work:
         counts.records += len(records)
         counts.alleles += len(alleles)
         counts.found += int(np.count_nonzero(complete))
-        for flag, name in zip(Flag, FLAG_NAMES, strict=True):
-            if count := int(np.count_nonzero(alleles.flags & np.uint32(flag))):
-                counts.reasons[name] += count
+        counts.reasons += count_flags(alleles.flags, FLAG_NAMES)
         names, code = records.contigs()
         gone = [name for name in names if all(table.row(name) < 0 for table in self._tables)]
         self._without.update(dict.fromkeys(gone))

@@ -21,6 +21,7 @@ from ..io.sequences import sequence_units
 from ..io.vcf import VcfSource
 from ..seq.aliases import AliasTable, resolve
 from ..seq.batch import Windows
+from ..seq.flags import spell_flags
 from ..seq.genome import Genome
 from ..seq.types import F32, I32, I64, Bool
 from ..seq.variants import FLAG_NAMES, changes, normalized, place
@@ -242,7 +243,7 @@ def _placed(unit: ScoredUnit, genome: Genome, options: VariantOptions) -> _Place
     numbers = np.stack([change.start[rows] - placed.start, change.deleted[rows], alleles.position[rows] + 1])
     names, which = unit.records.contigs()
     ref, alt = ([bases.take(rows)[i].decode() for i in range(len(rows))] for bases in (alleles.ref, alleles.alt))
-    flags = [_flags(bits) for bits in alleles.flags[rows].tolist()]
+    flags = [spell_flags(bits, FLAG_NAMES) for bits in alleles.flags[rows].tolist()]
     contigs = [names[row] for row in which[alleles.record[rows]].tolist()]
     fields = {name: values[rows] for name, values in unit.fields.items()}
     return _Placed(windows, numbers, (contigs, ref, alt, flags), fields)
@@ -253,10 +254,6 @@ def _of_genome(genome: Genome, contig: I32, start: I64, end: I64, reverse: Bool,
     rows = zip(contig.tolist(), start.tolist(), end.tolist(), reverse.tolist(), strict=True)
     names = [f"{genome.names[row]}:{a + 1}-{b}{'(-)' if back else ''}" for row, a, b, back in rows]
     return Targets(names, spans, end - start, start + 1, reverse)
-
-
-def _flags(bits: int) -> str:
-    return "&".join(name for bit, name in enumerate(FLAG_NAMES) if bits >> bit & 1) or "."
 
 
 def _told(reasons: Counter[str]) -> str:

@@ -23,7 +23,7 @@ from ..seq.aliases import AliasTable
 from ..seq.genome import Genome
 from ..seq.variants import Regions
 from .background import Distribution, refuse_other_table, regions_told
-from .common import check_outputs, read_regions, window_length, write_summary
+from .common import check_fits, check_outputs, read_regions, window_length, write_summary
 from .estimate import Whole
 from .estimate import estimate as foretold
 from .jobs import Results, Task, begun
@@ -157,8 +157,7 @@ def _opened(
     genome, regions, background = inputs["genome"] or genome, inputs["regions"], inputs["background"]
     with Genome.open(genome) as opened:
         aliases = AliasTable() if alias is None else AliasTable.read(alias)
-        if length > int(opened.lengths.max()):
-            raise DnabertError(f"--window {length} is longer than every contig of {genome}")
+        check_fits(length, opened, genome)
         plan = None if output is None else _plan(regions, opened, aliases)
         ranked = None if background is None else _plan(background, opened, aliases)
         first = None

@@ -27,7 +27,7 @@ from ..seq.genome import Genome
 from ..seq.plan import Plan
 from ..seq.variants import Regions
 from .attention import STRIDE, plan_units, tile_units
-from .common import check_outputs, other_assembly, read_regions, window_length, write_summary
+from .common import check_fits, check_outputs, other_assembly, read_regions, window_length, write_summary
 from .precision import load_first
 from .progress import Progress, silent
 from .report import check_report
@@ -132,8 +132,7 @@ def _screened(
     length = asked.length(loaded)
     genome = stack.enter_context(Genome.open(asked.genome))
     contigs = Contigs(genome, AliasTable() if asked.alias is None else AliasTable.read(asked.alias))
-    if length is not None and length > int(genome.lengths.max()):
-        raise DnabertError(f"--window {length} is longer than every contig of {asked.genome}")
+    check_fits(length, genome, asked.genome)
     given = asked.regions(contigs, loaded)
     lists = read_known(files, contigs, progress)
     found = survey(asked.vcf, contigs, lists, asked.normalize, progress)

@@ -18,9 +18,10 @@ from ..io.known import known_records
 from ..io.vcf import VcfSource
 from ..seq.aliases import AliasTable, refused, resolve
 from ..seq.batch import Windows
+from ..seq.flags import count_flags
 from ..seq.genome import Genome
-from ..seq.types import I64, U8, U32, Bool
-from ..seq.variants import FLAG_NAMES, UNSCORED, Flag, changes, check_reference, normalized
+from ..seq.types import I64, U8, Bool
+from ..seq.variants import FLAG_NAMES, UNSCORED, changes, check_reference, normalized
 from ..seq.vcf_text import Records, allele_table
 from .progress import Progress
 
@@ -124,7 +125,7 @@ def survey(
         for row, part in zip(held, lists, strict=True):
             row[:] = part.holds(keys) & alleles.scored
         known.append(held)
-        reasons += _reasons(alleles.flags)
+        reasons += count_flags(alleles.flags & np.uint32(UNSCORED), FLAG_NAMES)
         aliased += renamed
         count += len(records)
         advance(len(records), source.share)
@@ -132,15 +133,6 @@ def survey(
     sites = Sites(np.concatenate(contig), np.concatenate(position))
     rows = np.array(sorted(named - {-1}), np.int64)
     return Survey(count, everywhere, np.concatenate(known, axis=1), sites, rows, reasons, aliased)
-
-
-def _reasons(flags: U32) -> Counter[str]:
-    counts = {
-        name: int(np.count_nonzero(flags & np.uint32(flag)))
-        for flag, name in zip(Flag, FLAG_NAMES, strict=True)
-        if flag & UNSCORED
-    }
-    return Counter({name: count for name, count in counts.items() if count})
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from ..errors import FormatError
 from ..io import TABLES, VARIANTS, ends_with
 from ..io.vcf import header_lines
 from ..seq.batch import Windows
+from ..seq.flags import spell_flags
 from ..seq.types import F32
 from ..seq.variants import FLAG_NAMES
 from ..seq.vcf_text import Header, splice
@@ -107,7 +108,6 @@ def _quoted(text: str) -> str:
 def _reasons(unit: ScoredUnit) -> Windows:
     """The flags of each allele as text; only the sets of flags that occur are spelt."""
     sets, which = np.unique(unit.alleles.flags, return_inverse=True)
-    spelt = ["&".join(name for bit, name in enumerate(FLAG_NAMES) if int(flags) >> bit & 1) or "." for flags in sets]
-    words = Windows.from_strings(spelt)
+    words = Windows.from_strings([spell_flags(int(flags), FLAG_NAMES) for flags in sets])
     rows: np.ndarray[Any, np.dtype[np.int64]] = which.reshape(-1)
     return words.take(rows)
